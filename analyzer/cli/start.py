@@ -58,6 +58,7 @@ def _done(arguments: Sequence[str] | None) -> int:
         return 0
     captures = plain(words)
     if captures:
+        _load_msgspec()
         from analyzer.cli.analysis import analysis
         from analyzer.tables.times import show_in
 
@@ -70,6 +71,18 @@ def _done(arguments: Sequence[str] | None) -> int:
     from analyzer.cli.commands import parsed
 
     return parsed(arguments)
+
+
+def _load_msgspec() -> None:
+    """Loads msgspec without typing_extensions, which it asks for where that is installed: it takes as long to load as all of msgspec, and from Python 3.11 on
+    gives it nothing that typing has not, which it takes instead."""
+    if "typing_extensions" in sys.modules or "msgspec" in sys.modules:
+        return
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # as the import system has it for what there is not
+    try:
+        import msgspec  # noqa: F401
+    finally:
+        del sys.modules["typing_extensions"]
 
 
 def stored_help(words: Sequence[str]) -> str | None:

@@ -94,9 +94,12 @@ def _limits(halves: Mapping[str, Sequence[ForwardHalf]]) -> Iterator[Issue]:
 def _all(evidence: Evidence, messages: Mapping[str, Message], halves: Mapping[str, Sequence[ForwardHalf]], place: Callable[[str], Place]) -> Iterator[_Both]:
     copies = _copies(evidence, halves)
     read = {evidence.exchanges[identity].connection for identity in halves if identity in evidence.exchanges}
+    paths: dict[str, bool] = {}
     for identity, exchange in evidence.exchanges.items():
         own = halves.get(identity, ())
         copy = copies.get(identity)
+        if not own and copy is None and not _is_asked_for(exchange, paths):
+            continue
         asked = copy.asked if copy is not None else _asked(own)
         kind = Kind.UNREAD if asked is None else asked.kind
         if kind is None or (asked is None and not _is_unread(evidence, messages, exchange, own)):
@@ -104,6 +107,16 @@ def _all(evidence: Evidence, messages: Mapping[str, Message], halves: Mapping[st
         if not copy.told if copy is not None else _is_told_by_twin(evidence, exchange, halves, read) or _is_told_elsewhere(evidence, exchange, halves):
             continue
         yield _Both(exchange, asked, _answer(own), kind, place(identity))
+
+
+def _is_asked_for(exchange: Exchange, paths: dict[str, bool]) -> bool:
+    """Its path is one of event forwarding. ``paths``: what is known of them, to be added to."""
+    if isinstance(exchange.request, Absent):
+        return False
+    known = paths.get(exchange.request.target)
+    if known is None:
+        known = paths[exchange.request.target] = _path(exchange) is not None
+    return known
 
 
 def _asked(own: Sequence[ForwardHalf]) -> ForwardHalf | None:

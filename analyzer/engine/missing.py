@@ -55,10 +55,10 @@ def _with_lost(
     last = max((one.position for one in evidence.exchanges_of[connection] if not isinstance(one.request, Absent)), default=0)
     for exchange in evidence.exchanges_of[connection]:
         own = operations.get(exchange.id, ())
-        if not any(one.shell_id for one in own):
+        asked, named = _first_two(own)
+        if named is None and own:
             own = [_in_its_shell(one, own, shells, near) for one in own]
-        asked = next((one for one in own if one.from_client), None)
-        named = next((one for one in own if one.shell_id), None)
+            asked, named = _first_two(own)
         found[exchange.id] = list(own)
         if asked is None and _request_lost(evidence, messages, exchange, own):
             waiting.append(exchange)
@@ -82,6 +82,17 @@ def _with_lost(
     return found
 
 
+def _first_two(own: Iterable[Operation]) -> tuple[Operation | None, Operation | None]:
+    """The first request, and the first that names a shell."""
+    asked = named = None
+    for one in own:
+        if asked is None and one.from_client:
+            asked = one
+        if named is None and one.shell_id:
+            named = one
+    return asked, named
+
+
 def _with_command(asked: Operation, own: Iterable[Operation]) -> Operation:
     """The request with the id that its answer gave the command."""
     return asked if asked.command_id else replace(asked, command_id=next((one.command_id for one in own if one.command_id), None))
@@ -91,10 +102,15 @@ def _shells(operations: Mapping[str, Sequence[Operation]]) -> dict[str, set[str]
     """The shells in which requests name each command."""
     found: dict[str, set[str]] = {}
     for own in operations.values():
-        shell = next((one.shell_id for one in own if one.shell_id), None)
-        command = next((one.command_id for one in own if one.command_id), None)
+        shell = command = None
+        for one in own:
+            shell = shell or one.shell_id
+            command = command or one.command_id
         if shell and command:
-            found.setdefault(command, set()).add(shell)
+            known = found.get(command)
+            if known is None:
+                known = found[command] = set()
+            known.add(shell)
     return found
 
 
@@ -165,6 +181,8 @@ def _lost(evidence: Evidence, messages: Mapping[str, Message], asked: Operation,
 def known_by_answers(evidence: Evidence, operations: Iterable[Operation]) -> list[Operation]:
     """Answers of connections on which nothing names a shell: they belong to a shell that is known by them alone, and has the connection's id."""
     found = list(operations)
+    if all(one.shell_id for one in found):
+        return found
     named = {_connection(evidence, one) for one in found if one.shell_id}
     telling = {_connection(evidence, one) for one in found if one.name in ("CommandResponse", "ReceiveResponse") and (one.streams or one.command_id)} - named
 

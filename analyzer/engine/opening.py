@@ -22,7 +22,7 @@ from analyzer.engine.missing import between, by_one_clock, known_by_answers, mis
 from analyzer.engine.operations import Found, operations
 from analyzer.engine.room import room_of, too_large
 from analyzer.engine.shell_limits import reached
-from analyzer.engine.sides import place_of, sides_of
+from analyzer.engine.sides import placing
 from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import Room, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
@@ -105,6 +105,8 @@ class _Tools(Struct, frozen=True, gc=False):
     fetch: Fetch
     limits: Limits
     budget: Budget = UNBOUNDED
+    sealed: AbstractSet[str] | None = None
+    """The connections with encrypted messages, where that is known."""
 
 
 class Means(NamedTuple):
@@ -129,7 +131,8 @@ def contents(
     ``named``: users that tickets tell, by conversation id. ``done`` is told how many of how many parts are read.
     """
     limits, budget = means.limits, means.budget
-    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), means.fetch, limits, budget)
+    sealed = frozenset([evidence.exchanges[one.exchange].connection for one in evidence.messages.values() if one.protection is Protection.SEALED])
+    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), means.fetch, limits, budget, sealed)
     groups = _groups(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
     by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done, PACK)
@@ -151,22 +154,22 @@ def contents(
         methods.update(one.invoked)
         messages.update(one.messages)
         clients.update(one.clients)
-        shell_operations.update({identity: _told(evidence, own) for identity, own in one.operations.items()})
+        shell_operations.update({identity: _told(evidence.said, own) for identity, own in one.operations.items()})
     ordered = {identity: shell_operations[identity] for identity in evidence.exchanges if identity in shell_operations}
     once_each = known_by_answers(evidence, once(evidence, messages, with_lost(evidence, messages, ordered)).operations)
     kept, heavy = affordable(once_each, evidence, limits)
     kept += between(evidence, kept)
-    sides = sides_of(evidence)
-    places = {item.exchange: place_of(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
+    place_of = placing(evidence, clients)
+    places = {identity: place_of(identity.rstrip("+")) for identity in dict.fromkeys([item.exchange for item in kept])}
     listings = sorted((listing for one in read for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
-    places |= {item.exchange: place_of(evidence, evidence.exchanges[item.exchange], clients, sides) for item in listings}
+    places |= {item.exchange: place_of(item.exchange) for item in listings}
     built = shells(by_one_clock(evidence, kept), places, limits.object_bytes, listings)
     if methods:
         own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
-        called = ran(own, {item.exchange: place_of(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
+        called = ran(own, {item.exchange: place_of(item.exchange) for item in own})
         built = Built((*built.shells, *called.shells), (*built.commands, *called.commands))
-    other = operations(evidence, messages, cim, lambda name: place_of(evidence, evidence.exchanges[name], clients, sides)) if cim else Found()
-    events = forwarding(evidence, messages, forwarded, lambda name: place_of(evidence, evidence.exchanges[name], clients, sides), limits)
+    other = operations(evidence, messages, cim, place_of) if cim else Found()
+    events = forwarding(evidence, messages, forwarded, place_of, limits)
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
     told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
     late = sum(one.late for one in read)
@@ -219,6 +222,13 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         if place % _OFTEN == 0 and tools.budget.spent(OPENING):
             late = _left(tools, talks, out.messages)
             break
+        if text is None and message.size <= tools.limits.opened_bytes:  # as nearly all that is in clear
+            found = evidence.said[message.id]
+            if found.operation is not None and not found.by_method:
+                learnt(message.exchange, found.operation.shell_id, out.compressed)
+            out.messages[message.id] = message
+            _file(tools, out, message, found, whole=True)
+            continue
         exchange = evidence.exchanges[message.exchange]
         body = exchange.request if message.from_client else exchange.response
         half = None if isinstance(body, Absent) else (body.first_ns, body.packets)
@@ -266,10 +276,9 @@ def _file(tools: _Tools, out: _Read, full: Message, found: Said, *, whole: bool)
         out.plain.add(own.shell_id)
 
 
-def _told(evidence: Evidence, own: Iterable[Operation | str]) -> list[Operation]:
+def _told(said: Mapping[str, Said], own: Iterable[Operation | str]) -> list[Operation]:
     """The operations, those as well of which only the message's id came back."""
-    found = (evidence.said[one].operation if isinstance(one, str) else one for one in own)
-    return [one for one in found if one is not None]
+    return [found for one in own if (found := said[one].operation if isinstance(one, str) else one) is not None]
 
 
 def _complaints(full: Message, text: str, seen: Seen, half: tuple[int, tuple[int, ...]], limits: Limits, capture: int) -> Iterator[Issue]:
@@ -312,7 +321,8 @@ def _texts(
     ``messages``. ``compressed``: the exchanges and shells whose streams are by now; a message in clear text that does not depend on them has no text here, as
     ``said`` of the evidence has all that it says. None: texts are what is wanted."""
     evidence, limits = tools.evidence, tools.limits
-    for result in opened(talks, evidence.messages, tools.secrets, tools.tickets, tools.keys, Source(tools.fetch, limits)):
+    encrypted = tools.sealed is None or any(talk.connection.id in tools.sealed for talk in talks)
+    for result in opened(talks, evidence.messages, tools.secrets, tools.tickets, tools.keys, Source(tools.fetch, limits)) if encrypted else ():
         if result.conversation is not None and result.client is not None:
             clients[result.conversation] = result.client
         message, known = evidence.messages[result.message], _verdict(result)

@@ -1,7 +1,8 @@
 """Where an exchange belongs, on whichever side of a proxy it was read: the client's own end, the real server's, and who was logged on."""
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from analyzer.psrp.parts import Place
@@ -40,6 +41,29 @@ def sides_of(evidence: Evidence) -> Sides:
         return found
 
     return Sides(ends(near, client=True), ends(far, client=False))
+
+
+def placing(evidence: Evidence, clients: Mapping[str, str]) -> Callable[[str], Place]:
+    """Where exchanges belong, by their ids. Of those that no proxy is known to have forwarded, all of a connection between the beginnings of two logons
+    belong to one place, which is told once."""
+    sides = sides_of(evidence)
+    starts: dict[str, list[int]] = {}
+    known: dict[tuple[str, int, int], Place] = {}
+
+    def place(identity: str) -> Place:
+        exchange = evidence.exchanges[identity]
+        if identity in evidence.far or identity in evidence.near:
+            return place_of(evidence, exchange, clients, sides)
+        begins = starts.get(exchange.connection)
+        if begins is None:
+            begins = starts[exchange.connection] = [_number(one.exchanges[0]) for one in evidence.conversations_of.get(exchange.connection, ())]
+        key = exchange.connection, exchange.capture, bisect_right(begins, exchange.position) if begins else 0
+        found = known.get(key)
+        if found is None:
+            found = known[key] = place_of(evidence, exchange, clients, sides)
+        return found
+
+    return place
 
 
 def place_of(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str], sides: Sides) -> Place:

@@ -55,14 +55,13 @@ def crowd(evidence: Evidence, told: Sequence[About]) -> Crowd:
 def about(evidence: Evidence, findings: Sequence[Finding]) -> tuple[About, ...]:
     """What each of the findings is about, in their order."""
     facts = _Facts(evidence)
-    seen: dict[Hashable, int] = {}
+    seen: dict[Hashable, dict[str, int]] = {}
     made = []
     for place, finding in enumerate(findings):
         requests = facts.requests(finding)
-        says = says_of(finding)
-        events = [(says, request) for request in requests]
-        follows = next((seen[event] for event in events if event in seen), None)
-        seen.update(dict.fromkeys(events, place if follows is None else follows))
+        own = seen.setdefault(says_of(finding), {})
+        follows = next((own[request] for request in requests if request in own), None) if own else None
+        own.update(dict.fromkeys(requests, place if follows is None else follows))
         made.append(facts.about(finding, requests, follows))
     return tuple(made)
 
@@ -86,16 +85,17 @@ class _Facts:
         self.kinds = {party.id: party.kind for party in evidence.story.parties}
         self.request_of = {identity: fate.request for fate in evidence.story.fates.values() for identity in (fate.request, *fate.forwarded_as)}
         self.logon_of = {identity: logon.conversations[0] for logon in evidence.story.logons for identity in logon.exchanges}
-        self.waited = {one.exchange: one.waited_ns for one in evidence.unanswered if one.exchange is not None}
+        self.spent = _spent(evidence)
 
     def requests(self, finding: Finding) -> tuple[str, ...]:
         """The clients' requests behind its exchanges, in their order."""
-        return tuple(dict.fromkeys(self.request_of[identity] for identity in finding.exchanges if identity in self.request_of))
+        return tuple(dict.fromkeys([one for one in map(self.request_of.get, finding.exchanges) if one is not None]))
 
     def about(self, finding: Finding, requests: Sequence[str], follows: int | None) -> About:
-        logons = {self.logon_of[identity] for identity in finding.exchanges if identity in self.logon_of}
+        logons = set(map(self.logon_of.get, finding.exchanges)) - {None} if self.logon_of else set()
         told = array("q", map(hash, requests)), array("q", map(hash, logons))
-        return About(self._party(finding), follows, told[0], self.clients.of(finding), told[1], self._spent(requests))
+        spent = {hash(identity): self.spent[identity] for identity in requests if identity in self.spent} if self.spent else {}
+        return About(self._party(finding), follows, told[0], self.clients.of(finding), told[1], spent)
 
     def _party(self, finding: Finding) -> str | None:
         ends = [self.evidence.story.ends[identity] for identity in finding.connections if identity in self.evidence.story.ends]
@@ -111,11 +111,14 @@ class _Facts:
         opener, listener = ends[0]
         return opener if finding.owner == "proxy" and self.evidence.roles.get(finding.connections[0]) is Role.UPSTREAM_LEG else listener
 
-    def _spent(self, requests: Sequence[str]) -> dict[int, int]:
-        spent = {}
-        for identity in requests:
-            fate = self.evidence.story.fates[identity]
-            took = fate.waited_ns if fate.waited_ns is not None else self.waited.get(identity)
-            if took is not None and fate.outcome not in (Outcome.ANSWERED, Outcome.REFUSED):
-                spent[hash(identity)] = took
-        return spent
+
+def _spent(evidence: Evidence) -> dict[str, int]:
+    """Of the requests that failed, how long the client waited for each (ns)."""
+    waited = {one.exchange: one.waited_ns for one in evidence.unanswered if one.exchange is not None}
+    spent = {}
+    for identity, fate in evidence.story.fates.items():
+        if fate.outcome not in (Outcome.ANSWERED, Outcome.REFUSED):
+            took = fate.waited_ns if fate.waited_ns is not None else waited.get(identity)
+            if took is not None:
+                spent[identity] = took
+    return spent

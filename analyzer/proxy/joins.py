@@ -60,25 +60,24 @@ ADDRESSES, HEADERS = "addresses", "headers"
 
 def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
     """``clocks``: None when not known yet for any capture."""
-    candidates = _candidates(flights)
-    known = _proved_hosts(flights, candidates)
-    unproved: list[tuple[int, int, str]] = []
-    by_far: dict[int, list[Pair]] = defaultdict(list)
-    for (one, other), keys in candidates.items():
+    possible: list[tuple[Pair, bool]] = []
+    for (one, other), keys in _candidates(flights).items():
         if all(basis == "repeated_token" for basis, _ in keys) and not _may_be_one(flights[one], flights[other], clocks):
             continue
         weight = sum([_WEIGHTS[basis] for basis, _ in keys])
         oriented = _oriented(flights, one, other, clocks, sure=weight >= _SURE)
-        if oriented is None:
-            continue
-        bases = tuple(sorted({basis for basis, _ in keys}, key=_PLACES.__getitem__))
-        if not _is_proved(flights[one], flights[other], keys):
-            told = _told_by(flights[oriented[0]], flights[oriented[1]], known)
-            if told is None:
-                unproved.append((*oriented, bases[0]))
-                continue
-            bases += told
-        by_far[oriented[1]].append(Pair(*oriented, bases, weight))
+        if oriented is not None:
+            bases = tuple(sorted({basis for basis, _ in keys}, key=_PLACES.__getitem__))
+            possible.append((Pair(*oriented, bases, weight), _is_proved(flights[one], flights[other], keys)))
+    known = _proved_hosts(flights, (pair for pair, proved in possible if proved))
+    unproved: list[tuple[int, int, str]] = []
+    by_far: dict[int, list[Pair]] = defaultdict(list)
+    for pair, proved in possible:
+        told = () if proved else _told_by(flights[pair.near], flights[pair.far], known)
+        if told is None:
+            unproved.append((pair.near, pair.far, pair.bases[0]))
+        else:
+            by_far[pair.far].append(pair._replace(bases=pair.bases + told) if told else pair)
     against = _minority(flights, by_far)
     pairs = []
     ambiguous: dict[int, tuple[int, ...]] = {}
@@ -101,13 +100,13 @@ def _is_proved(one: Flight, other: Flight, keys: Iterable[tuple[str, bytes]]) ->
     return bool(a) and bool(b) and any(key in a and key in b for key in keys)
 
 
-def _proved_hosts(flights: Sequence[Flight], candidates: Mapping[tuple[int, int], Iterable[tuple[str, bytes]]]) -> set[tuple[str, str]]:
-    """Pairs of connections, either way, and (host that one goes to, host that the other comes from), of which a pair of exchanges is proved."""
+def _proved_hosts(flights: Sequence[Flight], proved: Iterable[Pair]) -> set[tuple[str, str]]:
+    """Pairs of connections, either way, and (host that the client's leg goes to, host that the upstream leg comes from), of which a pair of exchanges is
+    proved. Turned around, the hosts would be a server and a client."""
     known: set[tuple[str, str]] = set()
-    for (one, other), keys in candidates.items():
-        if _is_proved(flights[one], flights[other], keys):
-            a, b = flights[one].connection, flights[other].connection
-            known |= {(a.id, b.id), (b.id, a.id), (a.server.host, b.client.host), (b.server.host, a.client.host)}
+    for pair in proved:
+        near, far = flights[pair.near].connection, flights[pair.far].connection
+        known |= {(near.id, far.id), (far.id, near.id), (near.server.host, far.client.host)}
     return known
 
 

@@ -84,7 +84,8 @@ def finished(building: Building, number: int, shell: str, kind: str, server: str
     """The record of the ``number``-th use of the id in its shell; that it is not a later one is ``sure``."""
     text, holes = shown(building.text)
     layers = opened(text)
-    outputs = Outputs(sorted(building.outputs, key=lambda run: run.ts_ns))  # what was put together last may have begun before
+    runs = building.outputs
+    outputs = Outputs(runs if len(runs) < 2 else sorted(runs, key=lambda run: run.ts_ns))  # what was put together last may have begun before
     return Command(
         id=building.id if number == 1 else f"{building.id}#{number}",
         shell=shell,
@@ -112,6 +113,8 @@ def finished(building: Building, number: int, shell: str, kind: str, server: str
 
 def _missing(building: Building, runs: Sequence[OutputRun]) -> list[Missing]:
     """What is known to be missing, in order of time; an output that lacks something without a message that does is one that lacks fragments."""
+    if building.text and building.text.isascii() and not building.missing and False not in [run.whole for run in runs]:  # a hole is no letter of ASCII
+        return []
     found = list(building.missing)
     if not building.text:
         found.append(Missing("start", None, building.first_ns, ()))

@@ -91,7 +91,9 @@ def copied_to(command: Command, sessions: dict[tuple[str, str], Session]) -> Ite
     """A step of Copy-Item -ToSession: gives a transfer where one begins with it."""
     text = unshown(command.text, command.holes)
     path = _between(text, _TO_SESSION, _TO_PATH, _TO_PATH_END)
-    session = sessions.setdefault((command.server, command.shell), Session())
+    session = sessions.get((command.server, command.shell))
+    if session is None:
+        session = sessions[command.server, command.shell] = Session()
     if path is None:
         if not command.text or command.holes:  # the step itself, or its beginning, is not in the capture, but its answer may be
             _lost_step(command, text, _written(command), session)

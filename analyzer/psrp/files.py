@@ -14,6 +14,7 @@ from analyzer.formats.holes import HOLE, UNKNOWN, Holed, bytes_of, joined, lost,
 from analyzer.psrp.pieces import Piece, Transfer
 from analyzer.psrp.transfers import all_of, target
 from analyzer.records.files import Check, MovedFile
+from analyzer.records.texts import saying
 from analyzer.records.wsman import Command
 
 _ECHO = re.compile(
@@ -48,7 +49,7 @@ def _written(commands: tuple[Command, ...]) -> Iterator[Transfer]:
     latest: dict[tuple[str, str, str], Transfer] = {}
     order: list[Transfer] = []
     lines: dict[int, list[str]] = {}
-    for command in commands:
+    for command in saying(commands, (">", "frombase64string")):
         if "PSCopyToSessionHelper" in command.text:
             continue
         for text in (unshown(command.text, command.holes), command.decoded or ""):

@@ -28,6 +28,10 @@ class Opened(NamedTuple):
     reached: tuple[str, ...] = ()
 
 
+_NOTHING = Opened()
+_CALL = "frombase64string"
+
+
 class _Inner(NamedTuple):
     text: str
     cut: bool = False
@@ -35,6 +39,10 @@ class _Inner(NamedTuple):
 
 def opened(text: str) -> Opened:
     """What is encoded in a text."""
+    if text.isascii():  # other letters can be the same as those of ASCII where case does not count
+        low = text.lower()
+        if "-e" not in low and "/e" not in low and _CALL not in low:
+            return _NOTHING
     layers: list[str] = []
     reached: dict[str, None] = {}
     waiting = deque(((text, 0),))

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from operator import itemgetter
 from typing import NamedTuple
 
 from analyzer.formats.holes import Holed, bytes_of, joined
@@ -68,24 +69,25 @@ def _in_order(operations: Iterable[Operation], places: Mapping[str, Place]) -> I
     by_exchange: dict[str, list[Operation]] = defaultdict(list)
     for operation in operations:
         by_exchange[operation.exchange].append(operation)
-    found: list[tuple[int, bool, bool, str, Operation, _Pair]] = []
+    found: list[tuple[tuple[int, bool, bool, str], Operation, _Pair]] = []
     for identity, pair in by_exchange.items():
-        asked = next((operation for operation in pair if operation.from_client), None)
-        answered = next((operation for operation in pair if not operation.from_client), None)
-        shell_id = _first(asked, answered, "shell_id")
+        asked = answered = None
+        for operation in pair:
+            if operation.from_client:
+                asked = operation if asked is None else asked
+            elif answered is None:
+                answered = operation
+        shell_id = (None if asked is None else asked.shell_id) or (None if answered is None else answered.shell_id)
         if shell_id:
-            made = _Pair(asked, answered, places[identity], shell_id, _first(asked, answered, "command_id"))
+            command_id = (None if asked is None else asked.command_id) or (None if answered is None else answered.command_id)
+            made = _Pair(asked, answered, places[identity], shell_id, command_id or None)
             begin = 0
             for one in (asked, answered):
                 if one is not None:
                     begin = max(begin, one.ts_ns if one.order_ns is None else one.order_ns)
-                    found.append((begin, not one.from_client, one.name == BETWEEN, one.message, one, made))
-    found.sort(key=lambda one: one[:4])
-    return ((operation, pair) for _, _, _, _, operation, pair in found)
-
-
-def _first(asked: Operation | None, answered: Operation | None, name: str) -> str | None:
-    return next((value for one in (asked, answered) if one is not None and (value := getattr(one, name))), None)
+                    found.append(((begin, not one.from_client, one.name == BETWEEN, one.message), one, made))
+    found.sort(key=itemgetter(0))
+    return ((operation, pair) for _, operation, pair in found)
 
 
 def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation: Operation, limit: int) -> _Shell:
@@ -104,7 +106,10 @@ def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation
     shell.anonymous = shell.anonymous or (creates and not shell.created and pair.place.anonymous and not shell.users)
     shell.created = shell.created or creates
     shell.connections.setdefault(pair.place.connection)
-    shell.exchanges.update(dict.fromkeys(operation.exchanges or (operation.exchange,)))
+    if operation.exchanges:
+        shell.exchanges.update(dict.fromkeys(operation.exchanges))
+    else:
+        shell.exchanges[operation.exchange] = None
     if pair.place.user:
         shell.users.setdefault(pair.place.user)
     return shell
@@ -136,9 +141,10 @@ def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     shell.last_ns = max(shell.last_ns, operation.ts_ns)
     shell.resource_uri = shell.resource_uri or operation.resource_uri
     shell.code_page = shell.code_page if operation.code_page is None else operation.code_page
-    by_answers = shell.resource_uri is None and not operation.from_client and any(begins(piece.data) for piece in operation.streams)
-    if operation.creation or by_answers or _POWERSHELL in (operation.resource_uri or "").lower():
-        shell.kind = "powershell"
+    if shell.kind != "powershell":
+        by_answers = shell.resource_uri is None and not operation.from_client and any(begins(piece.data) for piece in operation.streams)
+        if operation.creation or by_answers or (operation.resource_uri and _POWERSHELL in operation.resource_uri.lower()):
+            shell.kind = "powershell"
     if operation.lost:
         if pair.command is None and pair.command_id is not None:
             pair.command = _current(shell, pair.command_id, operation)
@@ -389,4 +395,5 @@ def _commands(shell: _Shell, name: str) -> Iterator[Command]:
         number = numbers[building.id] = numbers.get(building.id, 0) + 1
         sure = number == 1 or lost is None or lost > building.first_ns
         yield finished(building, number, name, shell.kind, shell.place.server, shell.place.capture, user, sure=sure)
-        lost = min((*(() if lost is None else (lost,)), *(one.ts_ns for one in building.missing if one.what in _WHOLE)), default=None)
+        if building.missing:
+            lost = min((*(() if lost is None else (lost,)), *(one.ts_ns for one in building.missing if one.what in _WHOLE)), default=None)

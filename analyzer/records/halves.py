@@ -96,11 +96,10 @@ def authenticated(evidence: Evidence, exchange: Exchange) -> Conversation | None
 
 
 def takes_part(evidence: Evidence, spoken: Conversation, exchange: Exchange) -> bool:
-    """The exchange is one of the conversation's, which are in order of place; of Basic there may be as many as the connection has requests."""
+    """The exchange is one of the conversation's; of Basic there may be as many as the connection has requests."""
     if len(spoken.exchanges) <= _FEW:
         return exchange.id in spoken.exchanges
-    place = bisect_left(spoken.exchanges, exchange.position, key=lambda identity: evidence.exchanges[identity].position)
-    return place < len(spoken.exchanges) and spoken.exchanges[place] == exchange.id
+    return exchange.id in evidence.index.once(("takes part", spoken.id), lambda: frozenset(spoken.exchanges))
 
 
 def before(evidence: Evidence, exchange: Exchange) -> Exchange | None:

@@ -50,9 +50,11 @@ def is_at_proxy(evidence: Evidence, connection: str) -> bool:
 def claims_proxy(evidence: Evidence, connections: Iterable[str]) -> bool:
     """Only fields of requests (Via, X-Forwarded-For) say that all these connections come from a proxy, and any sender can write them. A host that was seen
     to forward, or to announce itself in a PROXY header, is one."""
+    own = list(connections)
+    if any(role(evidence, identity) is not Role.UPSTREAM_LEG for identity in own):
+        return False
     proved = evidence.index.once("proved proxies", lambda: frozenset(_proved(evidence)))
-    own = [evidence.connections[identity] for identity in connections]
-    return all(role(evidence, one.id) is Role.UPSTREAM_LEG and one.tunnel_of is None and one.client.host not in proved for one in own)
+    return all(one.tunnel_of is None and one.client.host not in proved for one in map(evidence.connections.__getitem__, own))
 
 
 def _proved(evidence: Evidence) -> Iterator[str]:

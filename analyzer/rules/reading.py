@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from analyzer.records import candidates
 from analyzer.records.auth import Audience, Conversation, Outcome
+from analyzer.records.candidates import asked_clear, is_clear, said_clear
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, ProductSetting, Quotation, Severity
 from analyzer.records.halves import (
@@ -30,7 +31,7 @@ from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
-from analyzer.records.sealing import Message, Protection
+from analyzer.records.sealing import Message
 from analyzer.records.transport import Closing, Connection, Side
 from analyzer.records.wsman import Command, Shell
 from analyzer.rules.words import counted, listed, name, of_them, packet, seconds, sentence
@@ -121,27 +122,6 @@ def succeeded(exchange: Exchange) -> bool:
 def message(evidence: Evidence, half: Request | Response | None) -> Message | None:
     """What is known of a half's body."""
     return None if half is None else evidence.messages.get(half.id)
-
-
-def is_clear(found: Message | None) -> bool:
-    """A SOAP envelope that anyone on the way can read; Identify, which is anonymous by design, does not count (DSP0226 section 11)."""
-    return found is not None and found.protection is Protection.CLEAR and found.operation not in ("Identify", "IdentifyResponse")
-
-
-def asked_clear(evidence: Evidence) -> tuple[Exchange, ...]:
-    """Exchanges whose request is an envelope in clear (`is_clear`), in order of place."""
-    own = candidates.asked_in(evidence, Protection.CLEAR)
-    return evidence.index.once("asked clear", lambda: tuple([one for one in own if is_clear(message(evidence, request(one)))]))
-
-
-def said_clear(evidence: Evidence) -> tuple[Exchange, ...]:
-    """Exchanges whose request or response is an envelope in clear (`is_clear`), in order of place."""
-    own = candidates.said_in(evidence, Protection.CLEAR)
-    return evidence.index.once("said clear", lambda: tuple([one for one in own if _is_said_clear(evidence, one)]))
-
-
-def _is_said_clear(evidence: Evidence, exchange: Exchange) -> bool:
-    return is_clear(message(evidence, request(exchange))) or is_clear(message(evidence, response(exchange)))
 
 
 def logged_on(evidence: Evidence) -> frozenset[str]:
@@ -346,7 +326,8 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
     destination: str | None = None,
     owner: str | None = None,
 ) -> Finding:
-    """A finding about ``exchanges`` (their times are its times); its subject is the first connection; the first packets given are the ones to look at."""
+    """A finding about ``exchanges`` (their times are its times); its subject is the first connection; the first packets given are the ones to look at.
+    Neither ``connections`` nor ``exchanges`` have repeats."""
     first = evidence.connections[connections[0]]
     times = _times(evidence, exchanges) or [first.first_ns, first.last_ns]
     return Finding(
@@ -356,14 +337,14 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
         confidence=confidence,
         title=title,
         why=why,
-        evidence=tuple(dict.fromkeys((*connections, *exchanges))),
+        evidence=(*connections, *exchanges),
         packets=tuple(sorted(dict.fromkeys(packets)))[:_PACKETS],
         advice=advice if isinstance(advice, str) else advice.about(evidence, connections),
         reference=reference if isinstance(reference, str) else reference.reference,
         first_ns=min(times),
         last_ns=max(times),
-        connections=tuple(dict.fromkeys(connections)),
-        exchanges=tuple(dict.fromkeys(exchanges)),
+        connections=tuple(connections),
+        exchanges=tuple(exchanges),
         attack=attack,
         user=user,
         source=first.client.host,
@@ -376,6 +357,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
 
 def _times(evidence: Evidence, exchanges: Iterable[str]) -> list[int]:
     """When their halves began and ended."""
-    found = map(evidence.exchanges.__getitem__, exchanges)
-    halves = [half for exchange in found for half in (exchange.request, exchange.response) if not isinstance(half, Absent)]
-    return [half.first_ns for half in halves] + [half.last_ns for half in halves]
+    found = list(map(evidence.exchanges.__getitem__, exchanges))
+    asked = [one.request for one in found if not isinstance(one.request, Absent)]
+    answered = [one.response for one in found if not isinstance(one.response, Absent)]
+    return [*[one.first_ns for one in asked], *[one.last_ns for one in asked], *[one.first_ns for one in answered], *[one.last_ns for one in answered]]

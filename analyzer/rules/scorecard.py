@@ -171,6 +171,9 @@ def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scoreca
 
     A proxy of which one side only is captured has a card, too: what needs both sides is not tested there."""
     parties = [party for party in evidence.story.parties if party.kind in (Kind.PROXY, Kind.SOCKS)]
+    routes: dict[str, list[int]] = {}
+    for place, route in enumerate(evidence.routes):
+        routes.setdefault(route.client_connection, []).append(place)
     inside = {one.tunnel_of: identity for identity, one in evidence.connections.items() if one.tunnel_of is not None}
     against: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -179,7 +182,7 @@ def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scoreca
     failing = [(one, rules_of(one), alone_of(one)) for one in REQUIREMENTS]
     made = []
     for party in parties:
-        for proxy in _proxies(evidence, party):
+        for proxy in _proxies(evidence, party, routes):
             own = [finding for finding in against.get(party.id, ()) if _is_about(evidence, proxy, finding)]
             checks = tuple(_check(evidence, proxy, rule, own, findings, kept) for rule in failing)
             made.append(_scorecard(evidence, party, proxy, checks))
@@ -200,13 +203,13 @@ def responsible(evidence: Evidence, finding: Finding, inside: Mapping[str, str])
     return opener if evidence.roles.get(named[0]) is Role.UPSTREAM_LEG and not (both and opener not in both) else listener
 
 
-def _proxies(evidence: Evidence, party: Party) -> Iterator[Proxy]:
-    """A party in each of its kinds: a squid that tunnels some connections and forwards others is looked at twice."""
-    near = set(party.near)
+def _proxies(evidence: Evidence, party: Party, of: Mapping[str, Sequence[int]]) -> Iterator[Proxy]:
+    """A party in each of its kinds: a squid that tunnels some connections and forwards others is looked at twice. ``of``: the places of the routes of a
+    client's connection."""
     kinds: dict[str, list[Route]] = {}
-    for route in evidence.routes:
-        if route.client_connection in near:
-            kinds.setdefault(route.kind, []).append(route)
+    for place in sorted({place for identity in party.near for place in of.get(identity, ())}):
+        route = evidence.routes[place]
+        kinds.setdefault(route.kind, []).append(route)
     for kind, routes in kinds.items():
         clients = tuple(dict.fromkeys(route.client_connection for route in routes))
         servers = tuple(dict.fromkeys(identity for route in routes for identity in route.upstream_connections))

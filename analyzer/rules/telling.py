@@ -92,8 +92,8 @@ Signs: TypeAlias = Iterator[Sign[F]]
 """What ``see`` yields."""
 
 
-class Tell(Struct, Generic[F], frozen=True, gc=False):
-    """The signs of one finding, at least one, in order of place, and the values of the rule's parameters."""
+class Tell(Struct, Generic[F], frozen=True, dict=True):
+    """The signs of one finding, at least one, in order of place, and the values of the rule's parameters. What is worked out of them is kept."""
 
     evidence: Evidence
     signs: tuple[Sign[F], ...]
@@ -117,15 +117,18 @@ class Tell(Struct, Generic[F], frozen=True, gc=False):
     @property
     def connection(self) -> Connection:
         """The connection of the first sign that has any."""
-        own = _connections(self.evidence, self.signs[0]) or self.connections
-        return self.evidence.connections[own[0]]
+        return self.evidence.connections[self.connections[0]]
 
     @property
     def connections(self) -> tuple[str, ...]:
         """Ids of the connections of all signs, without repeats."""
         if len(self.signs) == 1:
             return _distinct(_connections(self.evidence, self.signs[0]))
-        return tuple(dict.fromkeys([identity for sign in self.signs for identity in _connections(self.evidence, sign)]))
+        known: tuple[str, ...] | None = self.__dict__.get("connections")
+        if known is None:
+            found = [identity for sign in self.signs for identity in _connections(self.evidence, sign)]
+            known = self.__dict__["connections"] = tuple(dict.fromkeys(found))
+        return known
 
     @property
     def users(self) -> tuple[str, ...]:
@@ -211,32 +214,50 @@ def told(opinion: Opinion, rule: str, evidence: Evidence, given: Mapping[str, fl
     """The findings of an opinion. ``given``: values of parameters from the configuration."""
     values = {param.name: (given or {}).get(param.name, param.default) for param in opinion.params}
     signs = opinion.see(evidence, values) if opinion.params else opinion.see(evidence)
-    groups: dict[Hashable, list[Sign[Any]]] = {}
-    for sign in signs:
-        groups.setdefault(opinion.each(evidence, sign), []).append(sign)
-    for group in groups.values():
+    for group in _by_place(evidence, signs) if opinion.each is place else _by_key(opinion.each, evidence, signs):
         yield _finding(opinion, rule, Tell(evidence, tuple(group), values))
 
 
+def _by_key(key: Key, evidence: Evidence, signs: Iterable[Sign[Any]]) -> Iterable[list[Sign[Any]]]:
+    groups: dict[Hashable, list[Sign[Any]]] = {}
+    for sign in signs:
+        groups.setdefault(key(evidence, sign), []).append(sign)
+    return groups.values()
+
+
+def _by_place(evidence: Evidence, signs: Iterable[Sign[Any]]) -> Iterable[list[Sign[Any]]]:
+    """By `place`, which is asked once of each connection."""
+    groups: dict[Hashable, list[Sign[Any]]] = {}
+    of: dict[str, list[Sign[Any]]] = {}
+    for sign in signs:
+        first = sign.connections[0] if sign.connections else evidence.exchanges[sign.exchanges[0]].connection
+        group = of.get(first)
+        if group is None:
+            group = of[first] = groups.setdefault(place(evidence, sign), [])
+        group.append(sign)
+    return groups.values()
+
+
 def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
-    sure = opinion.confidence if isinstance(opinion.confidence, float | int) else opinion.confidence(tell)
-    given = [sign.confidence for sign in tell.signs if sign.confidence is not None]
+    signs = tell.signs
+    sure = opinion.confidence(tell) if callable(opinion.confidence) else opinion.confidence
+    given = [sign.confidence for sign in signs if sign.confidence is not None]
     advice = opinion.advice(tell) if callable(opinion.advice) else opinion.advice
     users = tell.users
     return finding(
         tell.evidence,
         rule=rule,
         severity=opinion.severity if isinstance(opinion.severity, Severity) else opinion.severity(tell),
-        confidence=max(given) if len(given) == tell.count else sure,
-        title=opinion.title if isinstance(opinion.title, str) else opinion.title(tell),
+        confidence=max(given) if len(given) == len(signs) else sure,
+        title=opinion.title(tell) if callable(opinion.title) else opinion.title,
         why=opinion.why(tell),
         advice=advice,
-        reference=opinion.reference if isinstance(opinion.reference, str | Quotation) else opinion.reference(tell),
+        reference=opinion.reference(tell) if callable(opinion.reference) else opinion.reference,
         connections=tell.connections,
-        exchanges=_distinct(tuple([identity for sign in tell.signs for identity in sign.exchanges])),
-        packets=[key for sign in tell.signs for key in sign.packets],
+        exchanges=_distinct(signs[0].exchanges if len(signs) == 1 else tuple([identity for sign in signs for identity in sign.exchanges])),
+        packets=signs[0].packets if len(signs) == 1 else [key for sign in signs for key in sign.packets],
         user=users[0] if len(users) == 1 else None,
-        attack=opinion.attack if isinstance(opinion.attack, tuple) else opinion.attack(tell),
+        attack=opinion.attack(tell) if callable(opinion.attack) else opinion.attack,
         destination=None if opinion.destination is None else opinion.destination(tell),
         owner=opinion.owner if isinstance(opinion.owner, Owner) else opinion.owner(tell),
     )

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from analyzer.errors import UsageError
 from analyzer.records.issues import Issue
 from analyzer.records.sigma import Detection, Sighting
-from analyzer.records.wsman import Command, outputs_of
+from analyzer.records.texts import blocks
+from analyzer.records.wsman import Command, Outputs, outputs_of
 from analyzer.sigma.bounds import EVERYTHING, Bounds
 from analyzer.sigma.conditions import Check, condition
 from analyzer.sigma.events import event
@@ -24,6 +25,8 @@ _SHOWN = 180
 _BLOB = re.compile(r"[A-Za-z0-9+/=]{512,}+")
 _ESCAPES = re.compile(r"[`^]\r?\n|[`^]|(?<=[\"'])[ \t]*\+[ \t]*(?=[\"'])")
 _EMPTY = re.compile(r"[\"']{2}")
+_SIGNS = ("`", "^", "+", "''", '""')
+"""A line without these has no escapes, and no text in pieces."""
 _BEGINS = re.compile(r"[;|&{}\n]")
 _INPUT = ("input", "stdin")
 
@@ -55,7 +58,8 @@ def sightings(asked: Mapping[str, Sequence[Detection]], commands: Sequence[Comma
     words = re.compile("|".join(sorted({re.escape(word) for one in checks for word in one.detection.words}, key=len, reverse=True)))
     made: list[Sighting] = []
     issues: list[Issue] = []
-    for place, command in enumerate(commands):
+    for place in _worth(commands, words, bounds):
+        command = commands[place]
         if bounds.over():
             issues.append(bounds.late(len(commands) - place, "the rules over commands"))
             break
@@ -65,6 +69,23 @@ def sightings(asked: Mapping[str, Sequence[Detection]], commands: Sequence[Comma
     if len(made) > bounds.most:
         issues.append(Issue("sigma.limit", f"sightings={bounds.most}", repeats=len(made) - bounds.most))
     return Seen(tuple(made[: bounds.most]), tuple(issues))
+
+
+def _worth(commands: Sequence[Command], words: re.Pattern[str], bounds: Bounds) -> Iterator[int]:
+    """The places of commands, without most of those whose texts have none of the words: many are searched at a time. What has escapes, long base64 or input, or
+    more than is looked at, is never left out."""
+    begin = 0
+    for number, whole in blocks(commands):
+        low = whole.lower()
+        odd = not whole.isascii() or len(whole) > bounds.characters or any(sign in low for sign in _SIGNS) or _BLOB.search(whole) is not None
+        if odd or words.search(low) is not None or any(_has_input(command) for command in commands[begin : begin + number]):
+            yield from range(begin, begin + number)
+        begin += number
+
+
+def _has_input(command: Command) -> bool:
+    known = command.outputs
+    return any(run.stream in _INPUT for run in known.runs) if isinstance(known, Outputs) else bool(known)
 
 
 def _asked(rule: str, one: Detection) -> _Asked:
@@ -131,7 +152,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _bare(line: str) -> str:
     """Without escapes and with the pieces of texts put together."""
-    if not any(sign in line for sign in "`^+") and "''" not in line and '""' not in line:
+    if not any(sign in line for sign in _SIGNS):
         return line
     return _EMPTY.sub("", _ESCAPES.sub("", line))
 

@@ -28,9 +28,9 @@ class _Who(NamedTuple):
 
 def attributed(evidence: Evidence, shells: Iterable[Shell], commands: Iterable[Command]) -> Attributed:
     """By the exchange of the request that began each command, and by all requests of each shell."""
-    fates: dict[str, Fate] = {}
+    fates: dict[str, Fate] = dict(evidence.story.fates)
     for fate in evidence.story.fates.values():
-        for identity in (fate.request, *fate.forwarded_as):
+        for identity in fate.forwarded_as:
             fates.setdefault(identity, fate)
     return Attributed(tuple(_shell(evidence, shell, fates) for shell in shells), tuple(_command(evidence, command, fates) for command in commands))
 
@@ -41,12 +41,25 @@ def _command(evidence: Evidence, command: Command, fates: Mapping[str, Fate]) ->
 
 
 def _shell(evidence: Evidence, shell: Shell, fates: Mapping[str, Fate]) -> Shell:
-    found = dict.fromkeys(who for identity in shell.exchanges if (who := _of(evidence, (identity,), fates)) is not None)
+    found: dict[_Who, None] = {}
+    before: Fate | None = None
+    for identity in shell.exchanges:
+        fate = fates.get(identity)
+        if fate is not None and before is not None and _is_same(fate, before):
+            continue  # as of most: nothing that is not known
+        who = _of(evidence, (identity,), fates)
+        if who is not None:
+            found.setdefault(who)
+            before = fate
     asked_as = tuple(dict.fromkeys(who.asked_as for who in found if who.asked_as))
     ran_as = tuple(dict.fromkeys(who.ran_as for who in found if who.ran_as))
     asked_from = next((who.asked_from for who in found if who.asked_from), None)
     events = tuple(_event(evidence, event, fates) for event in shell.events)
     return replace(shell, asked_from=asked_from, asked_as=asked_as, ran_as=ran_as, events=events)
+
+
+def _is_same(one: Fate, other: Fate) -> bool:
+    return one.asked_from == other.asked_from and one.asked_as == other.asked_as and one.ran_as == other.ran_as
 
 
 def _event(evidence: Evidence, event: ShellEvent, fates: Mapping[str, Fate]) -> ShellEvent:

@@ -23,7 +23,20 @@ def fates(evidence: Evidence, ends: Mapping[str, tuple[str, str]], parties: Iter
     kinds = {party.id: party for party in parties}
     silent = {one.connection: evidence.exchanges[one.exchange].position for one in evidence.unanswered if one.exchange}
     known = _Known(ends, kinds, endings, silent, _sent(evidence))
-    return {exchange.id: _fate(evidence, exchange, known) for exchange in asked_by_clients(evidence)}
+    clients: dict[str, str | None] = {}
+    return {exchange.id: _fate(evidence, exchange, known, _client(evidence, exchange, clients)) for exchange in asked_by_clients(evidence)}
+
+
+def _client(evidence: Evidence, exchange: Exchange, known: dict[str, str | None]) -> str | None:
+    """As `asked_from`, which is the same for all exchanges of a connection unless that is the server's side of a proxy. ``known``: what was told, by
+    connection."""
+    identity = exchange.connection
+    if identity in known:
+        return known[identity]
+    found = asked_from(evidence, exchange)
+    if evidence.roles.get(identity) is not Role.UPSTREAM_LEG:
+        known[identity] = found
+    return found
 
 
 def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
@@ -45,7 +58,7 @@ class _Known(NamedTuple):
     sent: Mapping[str, str]
 
 
-def _fate(evidence: Evidence, exchange: Exchange, known: _Known) -> Fate:
+def _fate(evidence: Evidence, exchange: Exchange, known: _Known, client: str | None) -> Fate:
     ends, kinds, endings, silent, sent = known
     onward = tuple([evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id)]) if exchange.id in evidence.near else ()
     asked, answer = request(exchange), response(exchange)
@@ -55,6 +68,7 @@ def _fate(evidence: Evidence, exchange: Exchange, known: _Known) -> Fate:
     if answer is None and exchange.position < silent.get(exchange.connection, exchange.position + 1):
         outcome = Outcome.NOT_CAPTURED
     listener = ends.get((exchange if own else last).connection, ("", ""))[1]
+    spoken = authenticated(evidence, exchange)
     return Fate(
         request=exchange.id,
         outcome=outcome,
@@ -62,9 +76,9 @@ def _fate(evidence: Evidence, exchange: Exchange, known: _Known) -> Fate:
         status=None if answer is None else answer.status,
         fault_code=_fault(evidence, answer),
         forwarded_as=tuple([one.id for one in onward]),
-        asked_from=asked_from(evidence, exchange),
-        asked_as=_asked_as(evidence, exchange, sent),
-        ran_as=None if own else _account(evidence, last),
+        asked_from=client,
+        asked_as=_asked_as(evidence, exchange, spoken, sent),
+        ran_as=None if own else _account(authenticated(evidence, last) if onward else spoken),
         waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
         certainty=Certainty.UNKNOWN if outcome is Outcome.NOT_CAPTURED else _certainty(evidence, exchange, onward, own=own),
         packets=tuple([key for one in (exchange, *onward) for key in packets_of(one)]) if onward else packets_of(exchange),
@@ -126,14 +140,13 @@ def _fault(evidence: Evidence, answer: Response | None) -> str | None:
     return None if message is None else message.fault_code
 
 
-def _account(evidence: Evidence, exchange: Exchange) -> str | None:
-    spoken = authenticated(evidence, exchange)
+def _account(spoken: Conversation | None) -> str | None:
     return None if spoken is None else account(spoken.client)
 
 
-def _asked_as(evidence: Evidence, exchange: Exchange, sent: Mapping[str, str]) -> str | None:
-    """The account that the client itself logged on with on its own connection, whether or not the server took it. ``sent``: see `_sent`."""
-    spoken = authenticated(evidence, exchange)
+def _asked_as(evidence: Evidence, exchange: Exchange, spoken: Conversation | None, sent: Mapping[str, str]) -> str | None:
+    """The account that the client itself logged on with on its own connection, whether or not the server took it. ``spoken``: by what its request was
+    authenticated; ``sent``: see `_sent`."""
     told = None if spoken is None or not _is_its_own(evidence, exchange, spoken) else account(spoken.client)
     if told is not None:
         return told

@@ -35,7 +35,8 @@ def once(evidence: Evidence, messages: Mapping[str, Message], operations: Mappin
     """``operations`` by exchange id, in order of place; ``messages`` with what their opening told."""
     groups = _Groups(operations)
     places: dict[str, dict[tuple[bool, int], str]] = {}
-    for identity in operations:
+    twice = evidence.far or any(one.twin_of is not None for one in evidence.connections.values())
+    for identity in operations if twice else ():
         _by_place(evidence, identity, operations, groups, places)
     linked = frozenset((hop.near_connection, hop.far_connection) for hop in evidence.hops)
     views = _Views(evidence, messages, operations, linked)
@@ -81,6 +82,7 @@ class _Groups:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._parent = {name: name for name in names}
+        self._joined = False
 
     def _root(self, name: str) -> str:
         while self._parent[name] != name:
@@ -91,9 +93,12 @@ class _Groups:
     def join(self, one: str, other: str) -> None:
         """They are one."""
         self._parent[self._root(other)] = self._root(one)
+        self._joined = True
 
     def all(self) -> Iterable[list[str]]:
         """The groups in order of their first member."""
+        if not self._joined:
+            return [[name] for name in self._parent]
         found: dict[str, list[str]] = {}
         for name in self._parent:
             found.setdefault(self._root(name), []).append(name)
@@ -207,9 +212,19 @@ class _Views:
 
     def never_one(self, own: Sequence[str]) -> bool:
         """All lie on one connection, and each has a request that was readable: of such, no two are one."""
-        views = map(self._of, own)
-        first = next(views)
-        return first.asked is not None and not first.token and all(one.home is first.home and one.asked is not None and not one.token for one in views)
+        home: str | None = None
+        for identity in own:
+            asked: Message | None = None
+            for operation in self._operations[identity]:
+                if operation.from_client and not operation.lost:
+                    asked = self._messages[operation.message]
+            if asked is None or (asked.parts and len(asked.parts[0].header) >= _TOKEN):
+                return False
+            connection = self._evidence.exchanges[identity].connection
+            if home is not None and connection != home:
+                return False
+            home = connection
+        return True
 
     def same(self, one: str, other: str) -> bool:
         """The two may be one message, of which the text was read."""

@@ -27,7 +27,8 @@ class Second(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Second]:
     """One sign for each request that was served to a second client."""
-    for fate in evidence.story.fates.values():
+    upstream = any(own is Role.UPSTREAM_LEG for own in evidence.roles.values())
+    for fate in evidence.story.fates.values() if upstream else ():
         exchange = evidence.exchanges[fate.request]
         if fate.outcome not in (Outcome.ANSWERED, Outcome.FAULT) or role(evidence, exchange.connection) is not Role.UPSTREAM_LEG:
             continue

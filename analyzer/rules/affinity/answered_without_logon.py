@@ -33,8 +33,9 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Sig
 
 def see(evidence: Evidence) -> Signs[Fate]:
     """One sign for each request that was answered so."""
-    spoke = {one.connection for one in evidence.conversations if one.audience is Audience.SERVER}
-    for fate in evidence.story.fates.values():
+    legs = {identity for identity, own in evidence.roles.items() if own is Role.CLIENT_LEG}
+    spoke = {one.connection for one in evidence.conversations if one.audience is Audience.SERVER} if legs else set()
+    for fate in evidence.story.fates.values() if not legs <= spoke else ():
         if fate.outcome is Outcome.ANSWERED and not fate.forwarded_as and _is_bare(evidence, evidence.exchanges[fate.request], spoke):
             yield Sign(fate, (fate.request,), fate.packets)
 

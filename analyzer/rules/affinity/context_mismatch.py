@@ -64,7 +64,7 @@ def see(evidence: Evidence) -> Signs[Mismatch]:
 def _users_by_secret(evidence: Evidence) -> dict[str, set[str]]:
     """Whose requests a key decrypts, by the clients' own connections."""
     users: dict[str, set[str]] = defaultdict(set)
-    for exchange in with_message(evidence, "opened with a key", _is_opened):
+    for exchange in with_message(evidence, "opened with a key", _is_opened, encrypted=True):
         secret = _secret(evidence, exchange) if role(evidence, exchange.connection) in _OWN else None
         user = None if secret is None else who(authenticated(evidence, exchange))
         if secret is not None and user is not None:

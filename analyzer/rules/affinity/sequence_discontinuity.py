@@ -63,7 +63,7 @@ class Sent(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Break]:
     """One sign for each break that shows, or may show, another client's message."""
-    if not with_message(evidence, "numbered", _is_numbered):
+    if not with_message(evidence, "numbered", _is_numbered, encrypted=True):
         return
     sent = Sent(_first_seen(evidence), _first_on(evidence), _unread(evidence))
     for logon in completed(evidence):

@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
+from analyzer.records.texts import saying, texts_of
 from analyzer.records.wsman import Command, Output, Shell, outputs_of
 from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import (
@@ -56,6 +57,8 @@ _NUMBERS = re.compile(r"(?<![\w.])(?:77, ?90, ?144, ?0, ?3, ?0, ?0, ?0|0x4d, ?0x
 _STUB = "This program cannot be run in DOS mode"
 """What the linker writes into the beginning of every Windows program."""
 _HEAD = 1024
+_WORDS = ("tvo", "tvp", "tvq", "tvr", "uesdb", "4d5a", "77,", "0x4d,", _STUB.lower())
+"""One of these stands in each text that one of the above fits, whatever its case."""
 
 
 class Volume(Fact, frozen=True):
@@ -104,9 +107,14 @@ def _inputs(command: Command) -> list[Output]:
 
 
 def _volume(commands: Sequence[Command]) -> Volume:
-    size = sum(len(command.text) + sum(output.size for output in _inputs(command)) for command in commands)
-    begins = tuple((command, *begin) for command in commands if (begin := _begin(command)) is not None)
+    size = sum([len(command.text) for command in commands])
+    size += sum([output.size for command in commands if command.outputs for output in outputs_of(command.outputs, _INPUTS)])
+    begins = tuple((command, *begin) for command in saying(commands, _WORDS, _texts) if (begin := _begin(command)) is not None)
     return Volume(size, tuple(command for command in commands if command.packets), begins)
+
+
+def _texts(command: Command) -> list[str]:
+    return [*texts_of(command), *([output.text for output in _inputs(command)[:1]] if command.outputs else ())]
 
 
 def _begin(command: Command) -> tuple[str, str] | None:

@@ -22,6 +22,7 @@ import re
 
 from analyzer.records.candidates import messages_where
 from analyzer.records.sealing import Message
+from analyzer.records.texts import saying
 from analyzer.records.wsman import Command, Shell
 from analyzer.rules.asking import where
 from analyzer.rules.reading import command_exchanges, first_packet, identity, listed, request, shell_of, shells_by_place, status, succeeded
@@ -79,6 +80,9 @@ PATTERNS = (
 )
 
 
+_WORDS = tuple(word for known in PATTERNS for word in known.words)
+
+
 class Change(Fact, frozen=True):
     """What a request sets, or a command in its shell says."""
 
@@ -97,7 +101,7 @@ def see(evidence: Evidence) -> Signs[Change]:
             sure = _DONE if succeeded(exchange) else _TRIED
             yield Sign(Change(found, message), (exchange.id,), first_packet(request(exchange)), (), identity(evidence, exchange.connection), sure)
     shells = shells_by_place(evidence)
-    for command in evidence.commands:
+    for command in saying(evidence.commands, _WORDS):
         said = _said(command) if command.packets else ()
         shell = shell_of(shells, command) if said else None
         if shell is not None:

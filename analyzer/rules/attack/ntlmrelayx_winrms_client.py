@@ -13,7 +13,10 @@ References
     ATT&CK T1557.001 and T1021.006.
 """
 
+from analyzer.records.candidates import with_message
 from analyzer.records.http import Exchange
+from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message
 from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import counted, header, identity, listed, message, packets_of, request, winrm_exchanges
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -35,10 +38,18 @@ class Mark(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Mark]:
     """One sign for each such request; the server side is left out where the client's is known."""
+    marked = {one.id for one in with_message(evidence, "message ids of a tool", _is_named)}
     for exchange in winrm_exchanges(evidence):
+        half = exchange.request
+        if exchange.id not in marked and (isinstance(half, Absent) or half.body.size != len(_BODY)):
+            continue
         what = None if exchange.id in evidence.far else _mark(evidence, exchange)
         if what is not None:
             yield Sign(Mark(exchange, what), (exchange.id,), packets_of([exchange]), user=identity(evidence, exchange.connection))
+
+
+def _is_named(found: Message) -> bool:
+    return found.message_id is not None and found.message_id.lower() in _MESSAGE_IDS
 
 
 def _mark(evidence: Evidence, exchange: Exchange) -> str | None:

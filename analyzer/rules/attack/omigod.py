@@ -24,6 +24,7 @@ from collections.abc import Set as AbstractSet
 from functools import cache, partial
 
 from analyzer.records.auth import Outcome
+from analyzer.records.candidates import asked_with
 from analyzer.records.http import Exchange, Request
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Message
@@ -39,8 +40,9 @@ _LEGS = (Role.DIRECT, Role.CLIENT_LEG)
 
 def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each request that was served."""
-    bare = cache(partial(_bare_to, evidence))
-    own = [one for one in asked_clear(evidence) if role(evidence, one.connection) in _LEGS and one.position <= bare(one.connection)]
+    bare = cache(partial(_bare_to, evidence, {one.id for one in asked_with(evidence, "authorization")}))
+    legs = {identity for identity in evidence.winrm if role(evidence, identity) in _LEGS}
+    own = [one for one in asked_clear(evidence) if one.connection in legs and one.position <= bare(one.connection)]
     forwarders = {evidence.connections[hop.near_connection].server for hop in evidence.hops} if own else set()
     for exchange in own:
         if _is_served(evidence, exchange) and _is_bare_upstream(evidence, exchange, bare, forwarders):
@@ -48,9 +50,9 @@ def see(evidence: Evidence) -> Signs[Exchange]:
             yield Sign(exchange, (exchange.id,) if far is None else (exchange.id, far.id), packets_of([exchange]))
 
 
-def _bare_to(evidence: Evidence, identity: str) -> int:
+def _bare_to(evidence: Evidence, named: AbstractSet[str], identity: str) -> int:
     """The position of the last exchange up to which nothing can have authenticated the connection, and all of that was captured; 0 when there is none, and
-    where it is not WinRM's."""
+    where it is not WinRM's. ``named``: exchanges whose request has an Authorization field."""
     connection = evidence.connections[identity]
     if identity not in evidence.winrm:
         return 0
@@ -63,7 +65,7 @@ def _bare_to(evidence: Evidence, identity: str) -> int:
     last = 0
     for exchange in evidence.exchanges_of.get(connection.id, ()):
         asked = request(exchange)
-        if asked is None or asked.end_at > whole_to or header(asked, "authorization") is not None:
+        if asked is None or asked.end_at > whole_to or exchange.id in named:
             break
         last = exchange.position
     return last
@@ -101,10 +103,11 @@ def _is_bare_upstream(evidence: Evidence, exchange: Exchange, bare: Callable[[st
 
 
 def why(tell: Tell[Exchange]) -> str:
-    operations = (message(tell.evidence, request(exchange)) for exchange in tell.facts)
+    found = [message(tell.evidence, request(exchange)) for exchange in tell.facts]
+    operations = dict.fromkeys([one.operation for one in found if one is not None])
     return (
         f"{server_words(tell.connection)} served {counted(tell.count, 'request')} of {tell.connection.client.host} "
-        f"({listed(str(found.operation).rpartition('/')[2] for found in operations if found is not None)}). The request had no Authorization field, and "
+        f"({listed(str(operation).rpartition('/')[2] for operation in operations)}). The request had no Authorization field, and "
         f"no logon came before it on the connection, which was captured from its beginning. The first was answered {status(tell.facts[0])} ({where(tell)}). "
         "Anyone who reaches this port can do the same."
     )

@@ -16,7 +16,7 @@ References
     RFC 9110 section 10.1.5; ATT&CK T1021.006.
 """
 
-from analyzer.records.candidates import asked_with
+from analyzer.records.candidates import asked_values, at_places
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import where
 from analyzer.rules.reading import counted, header, identity, listed, packets_of, request
@@ -45,17 +45,22 @@ class Use(Fact, frozen=True):
 def see(evidence: Evidence) -> Signs[Use]:
     """One sign for each request with another program's name; the server side is left out where the client's is known. Few requests name the packets."""
     seen: dict[str, int] = {}
-    for exchange in asked_with(evidence, "user-agent"):
+    others = [places for value, places in asked_values(evidence, "user-agent").items() if _is_other(value.strip())]
+    for exchange in at_places(evidence, others):
         if exchange.id in evidence.far:
             continue
         asked = request(exchange)
         agent = (header(asked, "user-agent") or "").strip()
-        if asked is not None and asked.packets and agent and not agent.lower().startswith(_WINDOWS):
+        if asked is not None and asked.packets:
             host = evidence.connections[exchange.connection].client.host
             shown = seen[host] = seen.get(host, 0) + 1
             few = shown <= _SHOWN
             user = identity(evidence, exchange.connection) if shown == 1 else None
             yield Sign(Use(exchange, agent), (exchange.id,) if few else (), packets_of([exchange]) if few else (), (exchange.connection,), user)
+
+
+def _is_other(agent: str) -> bool:
+    return bool(agent) and not agent.lower().startswith(_WINDOWS)
 
 
 def _described(agent: str) -> str:

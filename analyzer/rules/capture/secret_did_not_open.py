@@ -27,7 +27,7 @@ _WRONG = "wrong "
 
 def see(evidence: Evidence) -> Signs[list[Message]]:
     """One sign for each connection, with its messages."""
-    failed = {exchange.connection for exchange in with_message(evidence, "tried", _is_tried)}
+    failed = {exchange.connection for exchange in with_message(evidence, "tried", _is_tried, encrypted=True)}
     for found in winrm(evidence) if failed else ():
         if found.id not in failed:
             continue

@@ -1,14 +1,15 @@
 """What the rules on clear-text SOAP share: the exchanges whose bodies are readable, whose they are, and how they are told."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
+from analyzer.records.quality import Absent
 from analyzer.records.story import Fate
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import counted, is_clear, listed, message, name, packets_of, request, response, role, said_clear
-from analyzer.rules.telling import Evidence, Sign, Signs, Tell
+from analyzer.rules.reading import Place, counted, is_clear, listed, message, name, packets_of, request, response, role, said_clear
+from analyzer.rules.telling import Evidence, Fact, Sign, Signs, Tell
 
 ENCRYPT = (
     "Set AllowUnencrypted to false on the server (winrm set winrm/config/service '@{AllowUnencrypted=\"false\"}') and let the client encrypt its messages "
@@ -33,16 +34,60 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def clear_exchanges(evidence: Evidence, *roles: Role) -> Signs[Exchange]:
-    """Exchanges with a readable envelope in the request or the response, on connections over a network and without TLS."""
+class Run(Fact, frozen=True):
+    """Exchanges between one client host and one endpoint that follow each other there, and whose requests ran as the same account."""
+
+    exchanges: tuple[Exchange, ...]
+
+
+def runs(evidence: Evidence, named: Iterable[tuple[Exchange, str | None]]) -> Signs[Run]:
+    """One sign for each run of these exchanges, each with the account: there are few of them, however many exchanges there are."""
+    places: dict[Place, list[tuple[str | None, list[Exchange]]]] = {}
+    of: dict[str, list[tuple[str | None, list[Exchange]]]] = {}
+    for exchange, user in named:
+        own = of.get(exchange.connection)
+        if own is None:
+            connection = evidence.connections[exchange.connection]
+            own = of[exchange.connection] = places.setdefault((connection.client.host, connection.server.host, connection.server.port), [])
+        if own and own[-1][0] == user:
+            own[-1][1].append(exchange)
+        else:
+            own.append((user, [exchange]))
+    for group in places.values():
+        for user, exchanges in group:
+            connections = tuple(dict.fromkeys([one.connection for one in exchanges]))
+            yield Sign(Run(tuple(exchanges)), tuple([one.id for one in exchanges]), packets_of(exchanges), connections, user)
+
+
+def exchanges_of(tell: Tell[Run]) -> tuple[Exchange, ...]:
+    """The exchanges of all runs of a finding."""
+    facts = tell.facts
+    return facts[0].exchanges if len(facts) == 1 else tuple([exchange for run in facts for exchange in run.exchanges])
+
+
+def clear_exchanges(evidence: Evidence, *roles: Role) -> Iterator[tuple[Exchange, str | None]]:
+    """Exchanges with a readable envelope in the request or the response, on connections over a network and without TLS, each with the account it ran as."""
     of_network: dict[str, bool] = {}
-    for exchange in said_clear(evidence):
+    fates, far = evidence.story.fates, evidence.far
+    for exchange in _readable(evidence):
         identity = exchange.connection
         if identity not in of_network:
             connection = evidence.connections[identity]
             of_network[identity] = role(evidence, identity) in roles and connection.protocol != "tls" and not is_local(connection)
-        if of_network[identity] and (_is_readable(evidence, request(exchange)) or _is_readable(evidence, response(exchange))):
-            yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=ran_as(evidence, exchange))
+        if of_network[identity]:
+            fate = fates.get(exchange.id) if not far else fate_of(evidence, exchange)
+            yield exchange, None if fate is None else fate.asked_as
+
+
+def _readable(evidence: Evidence) -> tuple[Exchange, ...]:
+    return evidence.index.once("readable", lambda: tuple([one for one in said_clear(evidence) if _is_either(evidence, one)]))
+
+
+def _is_either(evidence: Evidence, exchange: Exchange) -> bool:
+    half = exchange.request
+    if not isinstance(half, Absent) and half.body.complete and not half.body.missing and is_clear(evidence.messages.get(half.id)):
+        return True  # as nearly all are
+    return _is_readable(evidence, request(exchange)) or _is_readable(evidence, response(exchange))
 
 
 def _is_readable(evidence: Evidence, half: Request | Response | None) -> bool:
@@ -55,12 +100,6 @@ def _is_readable(evidence: Evidence, half: Request | Response | None) -> bool:
     return not (cut and short and not isinstance(found.operation, str))
 
 
-def ran_as(evidence: Evidence, exchange: Exchange) -> str | None:
-    """The account that the request's own client is known by."""
-    fate = fate_of(evidence, exchange)
-    return None if fate is None else fate.asked_as
-
-
 def fate_of(evidence: Evidence, exchange: Exchange) -> Fate | None:
     """What became of the client's request that this exchange is, or was forwarded from."""
     identity, far = exchange.id, evidence.far
@@ -70,9 +109,10 @@ def fate_of(evidence: Evidence, exchange: Exchange) -> Fate | None:
 
 
 def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
-    """The short names of the readable requests, for a sentence."""
-    found = [message(evidence, request(exchange)) for exchange in exchanges]
-    asked = dict.fromkeys([one.operation if isinstance(one.operation, str) else None for one in found if one is not None and is_clear(one)])
+    """The short names of these readable requests, for a sentence."""
+    messages = evidence.messages
+    found = [messages.get(exchange.request.id) for exchange in exchanges if not isinstance(exchange.request, Absent)]
+    asked = dict.fromkeys([one.operation if isinstance(one.operation, str) else None for one in found if one is not None])
     return listed("an envelope without an action" if operation is None else _short(operation) for operation in asked)
 
 
@@ -92,9 +132,9 @@ def _side(evidence: Evidence, exchange: Exchange) -> str:
     return "between proxy and server" if role(evidence, exchange.connection) is Role.UPSTREAM_LEG else "between client and proxy"
 
 
-def told(tell: Tell[Exchange], where: str = "") -> str:
+def told(tell: Tell[Run], where: str = "") -> str:
     """What was readable, whose it was, and where to look."""
-    evidence, exchanges = tell.evidence, tell.facts
+    evidence, exchanges = tell.evidence, exchanges_of(tell)
     first = next((one for one in exchanges if role(evidence, one.connection) is not Role.UPSTREAM_LEG), exchanges[0])
     requests = [exchange for exchange in exchanges if is_clear(message(evidence, request(exchange)))]
     carry = "carries" if len(exchanges) == 1 else "carry"
@@ -108,7 +148,8 @@ def told(tell: Tell[Exchange], where: str = "") -> str:
 def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     """Who asked, each client with the account that it logged on with. A client without one is said to have none."""
     asked: dict[str | None, dict[str, None]] = {}
-    told = dict.fromkeys([(fate.asked_from, fate.asked_as or "") for exchange in exchanges if (fate := fate_of(evidence, exchange)) is not None])
+    fates = map(evidence.story.fates.get, [one.id for one in exchanges]) if not evidence.far else (fate_of(evidence, one) for one in exchanges)
+    told = dict.fromkeys([(fate.asked_from, fate.asked_as or "") for fate in fates if fate is not None])
     for host, account in told:
         asked.setdefault(host, {})[account] = None
     known = {host: listed([name for name in names if name]) for host, names in asked.items()}

@@ -13,9 +13,8 @@ References
     DSP0226 section 11.
 """
 
-from analyzer.records.candidates import asked_with, with_message
+from analyzer.records.candidates import asked_targets, asked_with, at_places, with_message
 from analyzer.records.http import Exchange
-from analyzer.records.quality import Absent
 from analyzer.rules.asking import asked_at, server_words, times
 from analyzer.rules.reading import authenticated, header, listed, message, name, packets_of, request, succeeded, winrm_exchanges
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -24,9 +23,10 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Sig
 def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each question; the server's side is left out where the client's is known."""
     asked = {one.id for one in (*asked_with(evidence, "wsmanidentify"), *with_message(evidence, "identify", lambda one: one.operation == "Identify"))}
-    for exchange in winrm_exchanges(evidence):
-        told = exchange.id in asked or (not isinstance(exchange.request, Absent) and "/wsman-anon" in exchange.request.target.lower())
-        if told and exchange.id not in evidence.far and _is_anonymous_identify(evidence, exchange):
+    anonymous = at_places(evidence, [places for target, places in asked_targets(evidence).items() if "/wsman-anon" in target.lower()])
+    asked.update([one.id for one in anonymous])
+    for exchange in winrm_exchanges(evidence) if asked else ():
+        if exchange.id in asked and exchange.id not in evidence.far and _is_anonymous_identify(evidence, exchange):
             yield Sign(exchange, (exchange.id,), packets_of([exchange]))
 
 

@@ -34,7 +34,7 @@ class Mismatch(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Mismatch]:
     """One sign for each part; the server's side is left out where the client's is known."""
-    for exchange in with_message(evidence, "other length", _differs):
+    for exchange in with_message(evidence, "other length", _differs, encrypted=True):
         if exchange.id not in evidence.far:
             for found in _mismatches(evidence, exchange):
                 packets = (found.half.packets[0], *packets_of([exchange]))

@@ -13,14 +13,13 @@ References
     MS-WSMV 3.2.4.1.22.1 and 2.2.9.1.
 """
 
-from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.rules.enc._clear import ENCRYPT, clear_exchanges, told
+from analyzer.rules.enc._clear import ENCRYPT, Run, clear_exchanges, runs, told
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs
 
 
-def see(evidence: Evidence) -> Signs[Exchange]:
-    return clear_exchanges(evidence, Role.DIRECT, Role.UNKNOWN)
+def see(evidence: Evidence) -> Signs[Run]:
+    return runs(evidence, clear_exchanges(evidence, Role.DIRECT, Role.UNKNOWN))
 
 
 OPINION = Opinion(

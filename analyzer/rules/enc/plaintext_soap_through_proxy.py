@@ -27,32 +27,32 @@ from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules import microsoft
 from analyzer.rules.asking import claims_proxy
-from analyzer.rules.enc._clear import ENCRYPT, clear_exchanges, sides, told
-from analyzer.rules.reading import PROXIED, owner, role
+from analyzer.rules.enc._clear import ENCRYPT, Run, clear_exchanges, exchanges_of, sides, told
+from analyzer.rules.reading import PROXIED, owner, packets_of, role
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-def see(evidence: Evidence) -> Signs[Exchange]:
+def see(evidence: Evidence) -> Signs[Run]:
     """One sign for each exchange, the client's side first."""
-    found = list(clear_exchanges(evidence, *PROXIED))
-    return iter(sorted(found, key=lambda sign: role(evidence, sign.fact.connection) is Role.UPSTREAM_LEG))
+    found = sorted(clear_exchanges(evidence, *PROXIED), key=lambda one: role(evidence, one[0].connection) is Role.UPSTREAM_LEG)
+    return (Sign(Run((exchange,)), (exchange.id,), packets_of([exchange]), user=user) for exchange, user in found)
 
 
 def client(evidence: Evidence, sign: Sign[Any]) -> Hashable:
     """One finding for each client of each proxy (or, where its side is missing, each proxy of a server)."""
-    exchange = sign.fact
+    exchange: Exchange = sign.fact.exchanges[0]
     while role(evidence, exchange.connection) is Role.UPSTREAM_LEG and (before := owner(evidence, exchange.id)) is not None:
         exchange = before
     own = evidence.connections[exchange.connection]
     return own.client.host, own.server.host, own.server.port
 
 
-def why(tell: Tell[Exchange]) -> str:
-    text = told(tell, f" {sides(tell.evidence, tell.facts)}")
+def why(tell: Tell[Run]) -> str:
+    text = told(tell, f" {sides(tell.evidence, exchanges_of(tell))}")
     return f"{text} That a proxy sent them is told by a field such as Via alone, which any sender can write." if _is_claimed(tell) else text
 
 
-def _is_claimed(tell: Tell[Exchange]) -> bool:
+def _is_claimed(tell: Tell[Run]) -> bool:
     return claims_proxy(tell.evidence, tell.connections)
 
 

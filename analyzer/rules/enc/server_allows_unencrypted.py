@@ -18,53 +18,56 @@ References
     sends an access denied message to the unauthenticated client."
 """
 
-from analyzer.records.candidates import asked_in
+from collections.abc import Iterator
+
+from analyzer.records.candidates import asked_in, asked_with
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules import microsoft
 from analyzer.rules.asking import is_proxied, server_words
-from analyzer.rules.enc._clear import is_local, whose
-from analyzer.rules.reading import authenticated, counted, header, is_clear, listed, message, name, packets_of, request, status, succeeded, who
-from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
+from analyzer.rules.enc._clear import Run, exchanges_of, is_local, runs, whose
+from analyzer.rules.reading import authenticated, counted, is_clear, listed, logged_on, message, name, request, status, succeeded, who
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Signs[Exchange]:
-    for exchange in asked_in(evidence, Protection.CLEAR):
-        if exchange.id not in evidence.near and _served(evidence, exchange):
-            yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=who(authenticated(evidence, exchange)))
+def see(evidence: Evidence) -> Signs[Run]:
+    return runs(evidence, _served(evidence))
 
 
-def _served(evidence: Evidence, exchange: Exchange) -> bool:
-    connection, asked = evidence.connections[exchange.connection], request(exchange)
-    found = message(evidence, asked)
-    if not succeeded(exchange) or found is None or found.protection is not Protection.CLEAR:
-        return False
-    anonymous = header(asked, "wsmanidentify") is not None
-    return connection.protocol != "tls" and not anonymous and not is_local(connection) and authenticated(evidence, exchange) is not None
+def _served(evidence: Evidence) -> Iterator[tuple[Exchange, str | None]]:
+    """Clear-text requests that were served under a logon, each with the account."""
+    logged = {identity for identity in logged_on(evidence) if (own := evidence.connections[identity]).protocol != "tls" and not is_local(own)}
+    anonymous = {one.id for one in asked_with(evidence, "wsmanidentify")}
+    for exchange in asked_in(evidence, Protection.CLEAR) if logged else ():
+        if exchange.connection in logged and exchange.id not in evidence.near and exchange.id not in anonymous and succeeded(exchange):
+            spoken = authenticated(evidence, exchange)
+            if spoken is not None:
+                yield exchange, who(spoken)
 
 
-def _only_identify(tell: Tell[Exchange]) -> bool:
-    return not any(is_clear(message(tell.evidence, request(exchange))) for exchange in tell.facts)
+def _only_identify(tell: Tell[Run]) -> bool:
+    return not any(is_clear(message(tell.evidence, request(exchange))) for exchange in exchanges_of(tell))
 
 
-def title(tell: Tell[Exchange]) -> str:
+def title(tell: Tell[Run]) -> str:
     behind = "Server behind proxy" if is_proxied(tell.evidence, tell.connection.id) else "Server"
     return f"{behind} {server_words(tell.connection)} accepts unencrypted requests"
 
 
-def why(tell: Tell[Exchange]) -> str:
-    evidence, first = tell.evidence, tell.facts[0]
+def why(tell: Tell[Run]) -> str:
+    evidence, exchanges = tell.evidence, exchanges_of(tell)
+    first = exchanges[0]
     spoken = authenticated(evidence, first)
     names = listed(
         found.operation if isinstance(found.operation, str) else "an envelope without an action"
-        for exchange in tell.facts
+        for exchange in exchanges
         if (found := message(evidence, request(exchange))) is not None
     )
     mechanism = spoken.mechanism.shown if spoken else "a logon"
     text = (
-        f"{server_words(tell.connection)} answered {counted(tell.count, 'clear-text request')} with a 2xx status on a connection that was logged on with "
+        f"{server_words(tell.connection)} answered {counted(len(exchanges), 'clear-text request')} with a 2xx status on a connection that was logged on with "
         f"{mechanism}{f' as {listed(tell.users)}' if tell.users else ''}. The requests: {names}. The first is {first.id} on {name(tell.connection)}, "
-        f"{tell.packet(tell.first.packets[0])}, status {status(first)}.{whose(evidence, tell.facts)}"
+        f"{tell.packet(tell.first.packets[0])}, status {status(first)}.{whose(evidence, exchanges)}"
     )
     return f"{text} Identify holds nothing to protect." if _only_identify(tell) else text
 

@@ -14,12 +14,13 @@ References
     mapping connection affinity between client and server."
 """
 
+from analyzer.records.candidates import in_version
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules import microsoft
 from analyzer.rules.asking import answered_at, asked_at, times
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import header, identity, name, owner, packets_of, request, response, role, winrm_exchanges
+from analyzer.rules.reading import header, identity, name, owner, packets_of, request, response, role
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _OLD, _NEW = "HTTP/1.0", "HTTP/1.1"
@@ -39,7 +40,7 @@ class Downgrade(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Downgrade]:
     """One sign for each exchange on the downgraded side."""
-    for exchange in winrm_exchanges(evidence):
+    for exchange in in_version(evidence, _OLD):
         found = _downgrade(evidence, exchange)
         if found is not None:
             members = (exchange,) if found.near is None else (found.near, exchange)

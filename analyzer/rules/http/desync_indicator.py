@@ -19,8 +19,10 @@ References
     RFC 9112 sections 6.1, 6.3 and 11.2.
 """
 
+from analyzer.records.candidates import fields
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
+from analyzer.records.quality import Absent
 from analyzer.rules.reading import identity, listed, name, packets_of, request, response, role, winrm_exchanges
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
@@ -38,12 +40,28 @@ class Conflict(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Conflict]:
     """One sign for each message; the server's side counts for itself, since there it arrives."""
-    for exchange in winrm_exchanges(evidence):
+    for exchange in _candidates(evidence):
         for half in (request(exchange), response(exchange)):
             fields = None if half is None or not half.packets else _conflict(half)
             if half is not None and fields is not None:
                 packets = (half.packets[0], *packets_of([exchange]))
                 yield Sign(Conflict(exchange, half, fields), (exchange.id,), packets, user=identity(evidence, exchange.connection))
+
+
+def _candidates(evidence: Evidence) -> tuple[Exchange, ...]:
+    """Those with a message that states its length in two fields, or in one with a comma."""
+    every = winrm_exchanges(evidence)
+    found: set[int] = set()
+    for of_request in (True, False):
+        for names, places in fields(evidence, of_request=of_request).items():
+            stated = [at for at, name in enumerate(names) if len(name) in _SIZES and name.lower() in (_LENGTH, _CODING)]
+            if len(stated) > 1:
+                found.update(places)
+            elif stated:
+                at = stated[0]
+                halves = [(place, every[place].request if of_request else every[place].response) for place in places]
+                found.update([place for place, half in halves if not isinstance(half, Absent) and "," in half.headers[at].value])
+    return tuple([every[place] for place in sorted(found)])
 
 
 def _conflict(half: Request | Response) -> str | None:

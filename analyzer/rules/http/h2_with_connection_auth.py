@@ -15,6 +15,7 @@ References
     RFC 4559 section 6; RFC 9113 sections 3.2 and 7 (HTTP_1_1_REQUIRED); Microsoft, HTTP/2 on IIS.
 """
 
+from analyzer.records.candidates import in_version
 from analyzer.records.transport import Connection
 from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.products import Advice, Topic
@@ -26,15 +27,11 @@ _SEEN, _EXPECTED = 0.9, 0.6
 
 
 def see(evidence: Evidence) -> Signs[Connection]:
+    spoken = {one.connection for one in in_version(evidence, _VERSION) if (asked := request(one)) is not None and asked.version == _VERSION}
     for connection in evidence.connections.values():
-        chosen = (connection.tls is not None and connection.tls.application_protocol == _CHOSEN) or _spoken(evidence, connection)
+        chosen = connection.id in spoken or (connection.tls is not None and connection.tls.application_protocol == _CHOSEN)
         if chosen and connection.id in evidence.winrm and connection.packets:
             yield Sign(connection, (), (connection.packets[0],), (connection.id,))
-
-
-def _spoken(evidence: Evidence, connection: Connection) -> bool:
-    """Requests in HTTP/2 could be read: in clear, or inside of TLS."""
-    return any((asked := request(one)) is not None and asked.version == _VERSION for one in evidence.exchanges_of.get(connection.id, ()))
 
 
 def _sent_back(tell: Tell[Connection]) -> str:

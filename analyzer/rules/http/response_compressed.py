@@ -15,7 +15,7 @@ References
     RFC 9110 sections 8.4 and 12.5.3; MS-WSMV section 2.2.9.2.
 """
 
-from analyzer.records.candidates import answered_in
+from analyzer.records.candidates import with_message
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.sealing import Message, Protection
 from analyzer.rules.products import Advice, Topic
@@ -51,7 +51,7 @@ class Packed(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Packed]:
     """Responses that were compressed on their way."""
-    for exchange in answered_in(evidence, *_WINRM):
+    for exchange in with_message(evidence, "codings", lambda one: one.codings and not one.from_client and one.protection in _WINRM):
         packed = None if exchange.id in evidence.far else _packed(evidence, exchange)
         if packed is not None:
             halves = (packed.answer, packed.sent, packed.asked)

@@ -18,11 +18,12 @@ References
     the destination server and to the proxy server."
 """
 
+from analyzer.records.candidates import asked_targets, at_places
 from analyzer.records.http import Exchange
 from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words, times, where
 from analyzer.rules.proxyauth._credentials import gives, is_basic, readable, shown, sign
-from analyzer.rules.reading import request, status, winrm_exchanges
+from analyzer.rules.reading import request, status
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, place
 
 _PROXY_DEMAND = 407
@@ -30,9 +31,13 @@ _PROXY_DEMAND = 407
 
 def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each request that is asked for, or has, credentials for a proxy that got any."""
-    signs = [sign(evidence, exchange) for exchange in winrm_exchanges(evidence) if _is_asked_for(evidence, exchange)]
+    signs = [sign(evidence, exchange) for exchange in _whole_targets(evidence) if _is_asked_for(evidence, exchange)]
     given = {place(evidence, one) for one in signs if gives(one.fact)}
     return (one for one in signs if place(evidence, one) in given)
+
+
+def _whole_targets(evidence: Evidence) -> tuple[Exchange, ...]:
+    return at_places(evidence, [places for target, places in asked_targets(evidence).items() if target.lower().startswith("http://")])
 
 
 def _is_asked_for(evidence: Evidence, exchange: Exchange) -> bool:

@@ -36,9 +36,12 @@ class Differs(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Differs]:
-    for command in evidence.commands:
+    differing = {one.id for one in evidence.connections.values() if one.to_server.differing}
+    for command in evidence.commands if differing else ():
         for identity in command.exchanges:
             exchange = evidence.exchanges.get(identity)
+            if exchange is not None and exchange.connection not in differing:
+                continue
             asked = None if exchange is None else request(exchange)
             said = message(evidence, asked)
             if exchange is None or asked is None or said is None or (said.protection is Protection.SEALED and said.check == "good"):

@@ -96,3 +96,17 @@ def test_two_bodies_under_one_message_id_are_two_messages() -> None:
         talks[0].answer(reply(200))
         shown.append(sorted(found.text for found in judge(lan).evidence.commands))
     assert shown == [["hostname", "whoami"], ["hostname", "whoami"]]
+
+
+def test_a_server_and_a_client_of_a_proxy_are_no_proxy_between_others() -> None:
+    """Who goes to the server directly, and asks what a client asks the proxy meanwhile, has not that client behind it."""
+    lan = Wire()
+    near, far = near_leg(lan), leg(lan)
+    near.send(post(ABSOLUTE, content=soap()))
+    trip(far, forwarded(post(ABSOLUTE, content=soap())), reply(500))
+    near.answer(reply(500))
+    bob = direct(lan, BOB, 50002)
+    bob.send(post(WSMAN, content=IDENTIFY))
+    trip(near_leg(lan, port=50003), elsewhere(post(WSMAN, content=IDENTIFY)), reply(500))
+    bob.answer(reply(500))
+    assert [(hop.near, hop.far) for hop in judge(lan).evidence.hops] == [("c1.x1", "c2.x1")]
