@@ -46,8 +46,11 @@ def conversations(connection: Connection, exchanges: Sequence[Exchange], limits:
     drafts: list[_Draft] = []
     issues: list[Issue] = []
     told = [audiences(exchange) for exchange in exchanges]
-    for audience in Audience:
-        if any(audience in one for one in told):  # else nobody authenticates to it
+    spoken = frozenset().union(*told)
+    if not spoken:  # nobody authenticates
+        return (), ()
+    for audience in _AUDIENCES:
+        if audience in spoken:
             drafts += _drafts(zip(exchanges, told, strict=True), audience, limits, issues)
     drafts.sort(key=lambda draft: draft.turns[0].exchange.position)
     made = tuple(
@@ -57,8 +60,13 @@ def conversations(connection: Connection, exchanges: Sequence[Exchange], limits:
     return made, _condensed(issues)
 
 
-def _condensed(issues: Iterable[Issue]) -> tuple[Issue, ...]:
+_AUDIENCES = tuple(Audience)
+
+
+def _condensed(issues: Sequence[Issue]) -> tuple[Issue, ...]:
     """Equal complaints of one connection as one issue at the place of the first: a client repeats its header with every request."""
+    if not issues:
+        return ()
     counts: Counter[tuple[str, str]] = Counter()
     firsts: dict[tuple[str, str], Issue] = {}
     for issue in issues:

@@ -172,7 +172,7 @@ def _item(item: Work, tools: Tools) -> list[Talk]:
     """One connection, with what its other views have."""
     over = tools.budget.over(READING)
     made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits, over)
-    issues += tuple(replace(note, record=made.id) for note in item.notes) + stray_syns(made.id, item.strays) + reuse(made.id, item.reuses)
+    issues += tuple([replace(note, record=made.id) for note in item.notes]) + stray_syns(made.id, item.strays) + reuse(made.id, item.reuses)
     if item.twin_of is not None:
         made = replace(made, twin_of=connection_id(item.twin_of))
     for number, view in item.views[: tools.limits.views]:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate
 
 from msgspec.structs import replace
@@ -133,12 +134,22 @@ _TYPE, _CODING = len("content-type"), len("content-encoding")
 def _protection(body: Body, content_type: str | None) -> Protection:
     if not body.size:
         return Protection.EMPTY
-    media = (content_type or "").partition(";")[0].strip().lower()
+    media = "" if content_type is None else _media(content_type) if len(content_type) <= _LABEL_LENGTH else _media.__wrapped__(content_type)
     if media in _SEALED:
         return Protection.SEALED
     if media in _SOAP or (media in _XML and looks_xml(body.starts)) or is_envelope(body.starts):
         return Protection.CLEAR
     return Protection.NONE
+
+
+@lru_cache(maxsize=256)
+def _media(content_type: str) -> str:
+    """The media type without parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+_LABEL_LENGTH = 256
+"""Characters of a content type that is remembered."""
 
 
 def looks_xml(starts: bytes) -> bool:

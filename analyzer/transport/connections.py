@@ -137,8 +137,13 @@ def _straight(rows: Segments, found: Plain, side: int) -> Stream:
 
 def _protocol(flows: Sequence[Flow]) -> str:
     """What the first piece is that tells anything."""
-    known = {Verdict.HTTP: "http", Verdict.TLS: "tls"}
-    return next((known[flow.verdict] for flow in flows if flow.verdict in known), "other")
+    for flow in flows:
+        if flow.verdict in _PROTOCOLS:
+            return _PROTOCOLS[flow.verdict]
+    return "other"
+
+
+_PROTOCOLS = {Verdict.HTTP: "http", Verdict.TLS: "tls"}
 
 
 def _joined(flows: Sequence[Flow]) -> Segments:

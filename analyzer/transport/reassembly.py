@@ -296,16 +296,30 @@ def _extents(assembly: Assembly, rows: Segments, peer_base: int) -> Extents:
 
 def straight(way: Way, unacked: Unacked | None = None) -> Stream:
     """The `Stream` of a direction in which nothing is odd."""
-    at, size, acked_by = array("q", way.stream_at), array("q", way.size), array("q", way.acked_by)
-    source, file_at, packet, ts_ns = array("q", way.source), array("q", way.file_at), array("q", way.packet), array("q", way.ts_ns)
-    if len(at) <= _FEW:
-        at, size, source, acked_by = _same(at), _same(size), _same(source), _same(acked_by)
-    return Stream(Extents(at, size, source, file_at, packet, ts_ns, acked_by), (), way.end, acked=min(way.acked, way.end), unacked=unacked)
+    made = _shared if len(way.stream_at) <= _FEW else _column
+    columns = made(way.stream_at), made(way.size), made(way.source), _column(way.file_at), _column(way.packet), _column(way.ts_ns), made(way.acked_by)
+    return Stream(Extents(*columns), (), way.end, acked=min(way.acked, way.end), unacked=unacked)
+
+
+def _column(numbers: list[int]) -> Ints:
+    return array("q", numbers)
+
+
+def _shared(numbers: list[int]) -> Ints:
+    """A column with these numbers, which may be another stream's as well."""
+    key = tuple(numbers)
+    known = _shorts.get(key)
+    if known is None:
+        if len(_shorts) >= _COLUMNS:
+            _shorts.clear()
+        _shorts[key] = known = _same(array("q", numbers))
+    return known
 
 
 _FEW, _COLUMNS = 2, 4096
 """Segments of a stream whose columns are often those of others: 100,000 short connections have few different ones. How many are remembered."""
 _known: dict[bytes, Ints] = {}
+_shorts: dict[tuple[int, ...], Ints] = {}
 
 
 def _same(column: Ints) -> Ints:

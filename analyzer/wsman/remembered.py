@@ -23,10 +23,11 @@ from analyzer.settings import Limits
 from analyzer.wsman import shapes
 from analyzer.wsman.properties import TELLING
 from analyzer.wsman.saying import looked_at
-from analyzer.wsman.shapes import ADDRESS, ARGUMENT, COMMAND, CREATION, ID_AT, STREAM, TEXT_AT
+from analyzer.wsman.shapes import ADDRESS, ARGUMENT, COMMAND, CREATION, ID_AT, STREAM, TEXT_AT, apart, fit
 from analyzer.wsman.winrs import OPERATIONS, in_base64, is_packed
 
-CUT: Callable[[bytes], tuple[bytes, list[str], list[bytes]] | None] | None = chosen(shapes).cut if compiled(chosen(shapes)) else None
+_Cut: TypeAlias = tuple[bytes, list[str], list[bytes]]
+CUT: Callable[[bytes], _Cut | None] | None = chosen(shapes).cut if compiled(chosen(shapes)) else None
 """`analyzer.wsman.shapes.cut`; uncompiled it takes longer than what it saves."""
 
 
@@ -47,6 +48,7 @@ _Fill: TypeAlias = Callable[[Sequence[str], Sequence[str | bytes]], Any]
 
 _SHAPES, _SHAPE_BYTES = 4096, 4 << 20
 """Shapes that are known at a time, and their bytes."""
+_RECENT = 8
 _SHORT = 2048
 """Characters of an envelope up to which the limits of what it says of a shell are not looked at (`analyzer.wsman.properties.reached`)."""
 _KEPT = frozenset((*OPERATIONS, "Identify", "IdentifyResponse"))
@@ -62,14 +64,19 @@ _OWN = 5
 """The first fields of an `Operation` and a `CimHalf`: message, exchange, direction, time, packets."""
 
 
+_NONE: list["Shape"] = []
+
+
 class _ChangedError(Exception):
     """A mark came out where no value can be put in. It never leaves this module."""
 
 
 class Shape:
-    """What envelopes of one shape say. ``kinds``: of the texts that are cut out, in order."""
+    """What envelopes of one shape say. ``kinds``: of the texts that are cut out, in order; ``short``: they are no longer than `_SHORT`."""
 
-    def __init__(self, told: Described, kinds: tuple[int, ...]) -> None:
+    def __init__(self, shape: bytes, told: Described, kinds: tuple[int, ...], *, short: bool) -> None:
+        self.pieces, self.places = apart(shape)
+        self.short = short
         self.kinds = kinds
         self.message, self.of_message = _record(told.message, kinds)
         self.said = told.said
@@ -114,36 +121,56 @@ class Shapes:
         self.known: dict[tuple[bytes, bool, int | None, bool], Shape | bool] = {}
         """By shape, direction, status and whether the envelope is short: what such envelopes say; True: there was one; False: that is not remembered."""
         self.bytes = 0
+        self.recent: dict[tuple[bool, int | None], list[Shape]] = {}
+        """Those that came last, by direction and status: the next envelope most likely is of one of them."""
+
+    def _forget(self) -> None:
+        self.known.clear()
+        self.recent.clear()
+        self.bytes = 0
 
     def described(self, message: Message, data: bytes, place: Place, status: int | None, limits: Limits, read: Read) -> Described:
         """As ``read`` has it. ``message``: in clear, its whole body ``data``, nothing known of it yet."""
-        found = None if CUT is None else CUT(data)
-        if found is None:
+        if CUT is None:
             return read(data)
         if limits is not self.limits:
+            self._forget()
             self.limits = limits
-            self.known.clear()
-            self.bytes = 0
+        short = len(data) <= _SHORT
+        recent = self.recent.get((message.from_client, status), _NONE)
+        for place_in, one in enumerate(recent):
+            values = fit(data, one.pieces, one.places) if one.short is short else None
+            if values is not None:
+                if place_in:
+                    recent.insert(0, recent.pop(place_in))
+                return one.told(message, place, *values) or read(data)
+        found = CUT(data)
+        if found is None:
+            return read(data)
         shape, ids, texts = found
-        key = (shape, message.from_client, status, len(data) <= _SHORT)
+        key = (shape, message.from_client, status, short)
         known = self.known.get(key)
         if isinstance(known, Shape):
+            recent = self.recent.setdefault((message.from_client, status), [])
+            recent.insert(0, known)
+            del recent[_RECENT:]
             told = known.told(message, place, ids, texts)
             if told is not None:
                 return told
         told = read(data)
         if known is None:
             if len(self.known) >= _SHAPES or self.bytes + len(shape) > _SHAPE_BYTES:
-                self.known.clear()
-                self.bytes = 0
+                self._forget()
             self.known[key] = True
             self.bytes += len(shape)
         elif known is True:
-            self.known[key] = _learnt(message, place, status, found, told, read) or False
+            self.known[key] = _learnt(message, place, status, found, told, read, short=short) or False
         return told
 
 
-def _learnt(message: Message, place: Place, status: int | None, found: tuple[bytes, list[str], list[bytes]], told: Described, read: Read) -> Shape | None:
+def _learnt(
+    message: Message, place: Place, status: int | None, found: tuple[bytes, list[str], list[bytes]], told: Described, read: Read, *, short: bool
+) -> Shape | None:
     """The shape, where it can be remembered."""
     shape, ids, texts = found
     if not _is_kept(told, status) or _ID_SEEN.search(shape.decode("latin-1")) or _TEXT_SEEN.search(shape.decode("latin-1")):
@@ -155,7 +182,7 @@ def _learnt(message: Message, place: Place, status: int | None, found: tuple[byt
     if not _is_kept(other, status):
         return None
     try:
-        made = Shape(other, tuple(kind for kind in kinds if kind != ADDRESS))
+        made = Shape(shape, other, tuple(kind for kind in kinds if kind != ADDRESS), short=short)
     except _ChangedError:
         return None
     return made if made.told(message, place, ids, texts) == told else None

@@ -5,17 +5,19 @@ ctypedef long long i64
 
 cdef dict _KINDS
 cdef tuple _TEXTS, _IDS
-cdef bytes _PLAIN, _HEX
-cdef i64 _MOST_IDS, _MOST_TEXTS, _MOST_SHAPE, _LONGEST_ADDRESS
+cdef bytes _PLAIN, _HEX, _LOOKED_AT, _BEGINS
+cdef i64 _ID, _TEXT, _LONGEST, _MOST_IDS, _MOST_TEXTS, _MOST_SHAPE, _LONGEST_ADDRESS
 
 
-@cython.locals(end=i64, i=i64, last=i64, tag=i64, quote=i64, code=i64, kind=i64, stop=i64, number=i64, inside=bint, parts=list, ids=list, folded=list, texts=list,
-    own=bytes, shape=bytes)
+@cython.locals(end=i64, i=i64, last=i64, tag=i64, quote=i64, code=i64, kind=i64, stop=i64, number=i64, inside=bint, parts=list, ids=list, known=list, folded=list, texts=list,
+    shape=bytes)
 cpdef object cut(bytes data)
+@cython.locals(end=i64, at=i64, code=i64, stop=i64, k=i64, ids=list, known=list, folded=list, texts=list, piece=bytes, value=bytes)
+cpdef object fit(bytes data, tuple pieces, bytes places)
 @cython.locals(i=i64, local=i64, size=i64)
 cdef i64 _kind(bytes data, i64 begin, i64 end) except -2
 cdef bint _is_plain(bytes value, i64 kind) except -1
 @cython.locals(i=i64)
 cdef bint _is_id(bytes data, i64 at, i64 end) except -1
 @cython.locals(i=i64, low=bytes)
-cdef i64 _number(list ids, list folded, bytes own) except -2
+cdef i64 _number(list ids, list known, list folded, bytes own) except -2

@@ -14,32 +14,49 @@ _KINDS = {b"Command": COMMAND, b"Arguments": ARGUMENT, b"Stream": STREAM, b"crea
 TEXT_AT = 0xC0
 """What stands for a text of kind ``k`` is the byte TEXT_AT + k; for the identifier ``i`` it is ID_AT + i. Neither is in an envelope in ASCII."""
 ID_AT = 0x80
+_ID, _TEXT = ID_AT, TEXT_AT
 _TEXTS = tuple(bytes((TEXT_AT + kind,)) for kind in range(5))
 _MOST_IDS, _MOST_TEXTS = 16, 64
 _IDS = tuple(bytes((ID_AT + number,)) for number in range(_MOST_IDS))
-MOST, _MOST_SHAPE = 1 << 20, 1 << 13
+_LONGEST, _MOST_SHAPE = 1 << 20, 1 << 13
 """Bytes of an envelope, and of its shape; with more of them it has none."""
 _LONGEST_ADDRESS = 256
 _PLAIN = bytes(code for code in range(32, 127) if code != 38)
 """What a text may have in it that is cut out: no control characters, and no references."""
+_LOOKED_AT = bytes(chr(code) in "<>-\"'" for code in range(256))
+_BEGINS = bytes(any(word[0] == code for word in _KINDS) for code in range(256))
 _HEX = bytes(chr(code) in "0123456789abcdefABCDEF" for code in range(256))
 
 
-def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C901, PLR0911, PLR0912  one loop over the bytes
+def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C901, PLR0911, PLR0912, PLR0915  one loop
     """The shape of an envelope, its identifiers (each once) and its texts, those of To left out; None where it has no shape: it is not in ASCII, too long, or
     not made of whole tags."""
     end = len(data)
-    if end > MOST or not data.isascii():
+    if end > _LONGEST or not data.isascii():
         return None
     parts: list[bytes] = []
     ids: list[str] = []
+    known: list[bytes] = []
     folded: list[bytes] = []
     texts: list[bytes] = []
     last = i = tag = quote = 0
     inside = False
-    while i < end:
+    while True:
+        while i < end and (data[i] > 62 or not _LOOKED_AT[data[i]]):  # letters are above
+            i += 1
+        if i >= end:
+            break
         code = data[i]
-        if quote:
+        if code == 45:
+            if i - 8 >= last and (quote or not inside) and _is_id(data, i - 8, end):
+                number = _number(ids, known, folded, data[i - 8 : i + 28])
+                if number < 0:
+                    return None
+                parts.append(data[last : i - 8])
+                parts.append(_IDS[number])
+                last = i = i + 28
+                continue
+        elif quote:
             if code == quote:
                 quote = 0
             elif code == 60:
@@ -60,10 +77,9 @@ def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C9
                             texts.append(data[i:stop])
                         last = i = stop
                 continue
-            if code == 34 or code == 39:  # noqa: PLR1714  the compiler makes two comparisons of it
-                quote = code
-            elif code == 60:
+            if code == 60:
                 return None
+            quote = code
         elif code == 60:
             if i + 1 < end and data[i + 1] == 33:
                 return None
@@ -71,21 +87,52 @@ def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C9
                 return None
             tag = i
             inside = True
-        if code == 45 and i - 8 >= last and (quote or not inside) and _is_id(data, i - 8, end):
-            own = data[i - 8 : i + 28]
-            number = _number(ids, folded, own)
-            if number < 0:
-                return None
-            parts.append(data[last : i - 8])
-            parts.append(_IDS[number])
-            last = i = i + 28
-            continue
         i += 1
     if inside:
         return None
     parts.append(data[last:])
     shape = b"".join(parts)
     return None if len(shape) > _MOST_SHAPE else (shape, ids, texts)
+
+
+def fit(data: bytes, pieces: tuple[bytes, ...], places: bytes) -> tuple[list[str], list[bytes]] | None:
+    """The identifiers and texts of an envelope, as `cut` has them, where its shape is ``pieces`` with ``places`` between them (`apart`); else None."""
+    end = len(data)
+    if end > _LONGEST or not data.isascii():
+        return None
+    ids: list[str] = []
+    known: list[bytes] = []
+    folded: list[bytes] = []
+    texts: list[bytes] = []
+    at = 0
+    for k in range(len(places)):
+        piece = pieces[k]
+        if not data.startswith(piece, at):
+            return None
+        at += len(piece)
+        code = places[k]
+        if code < _TEXT:
+            if not _is_id(data, at, end) or _number(ids, known, folded, data[at : at + 36]) != code - _ID:
+                return None
+            at += 36
+        else:
+            stop = data.find(b"<", at)
+            if stop <= at:
+                return None
+            value = data[at:stop]
+            if not _is_plain(value, code - _TEXT):
+                return None
+            if code != _TEXT + 4:
+                texts.append(value)
+            at = stop
+    piece = pieces[len(places)]
+    return (ids, texts) if end - at == len(piece) and data.startswith(piece, at) else None
+
+
+def apart(shape: bytes) -> tuple[tuple[bytes, ...], bytes]:
+    """A shape's pieces, and what stands between them: one byte for each value that was cut out."""
+    places = bytes(code for code in shape if code >= ID_AT)
+    return tuple(bytes(min(ID_AT, code) for code in shape).split(_IDS[0])), places
 
 
 def _kind(data: bytes, begin: int, end: int) -> int:
@@ -96,6 +143,8 @@ def _kind(data: bytes, begin: int, end: int) -> int:
             local = i + 1
         i += 1
     size = i - local
+    if not _BEGINS[data[local]]:
+        return -1
     if size != 7 and size != 9 and size != 6 and size != 11 and size != 2:  # noqa: PLR1714  the compiler makes comparisons of it
         return -1
     found = _KINDS.get(data[local:i])
@@ -127,14 +176,15 @@ def _is_id(data: bytes, at: int, end: int) -> bool:
     return True
 
 
-def _number(ids: list[str], folded: list[bytes], own: bytes) -> int:
+def _number(ids: list[str], known: list[bytes], folded: list[bytes], own: bytes) -> int:
     """The identifier's number, from 0 by where it stands first; -1 where there are too many, or another one that differs from it by the case of its letters."""
+    for i in range(len(known)):
+        if known[i] == own:
+            return i
     low = own.lower()
-    for i in range(len(folded)):
-        if folded[i] == low:
-            return i if ids[i] == own.decode("ascii") else -1
-    if len(ids) >= _MOST_IDS:
+    if len(ids) >= _MOST_IDS or low in folded:
         return -1
     ids.append(own.decode("ascii"))
+    known.append(own)
     folded.append(low)
     return len(ids) - 1

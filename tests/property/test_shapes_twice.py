@@ -186,7 +186,8 @@ def test_what_clients_and_servers_write_is_remembered(name: str) -> None:
 @pytest.mark.skipif(not forms.compiled(shapes), reason="nothing is compiled here: there is one form only")
 @pytest.mark.parametrize("chunk", range(4))
 def test_both_forms_cut_alike(chunk: int) -> None:
-    own, found = forms.source(shapes).cut, 0
+    own, found = forms.source(shapes), 0
+    before: list[tuple[tuple[bytes, ...], bytes]] = []
     for number in range(chunk, 4 * ROUNDS, 4):
         dice = random.Random(number)
         text, _, _ = _frame(dice)
@@ -195,8 +196,17 @@ def test_both_forms_cut_alike(chunk: int) -> None:
             if dice.random() < 0.3:
                 data = data[: dice.randrange(len(data) + 1)]
             told = shapes.cut(data)
-            assert told == own(data), f"case {number}: {data!r}"
-            found += told is not None
+            assert told == own.cut(data), f"case {number}: {data!r}"
+            for pieces, places in before[-6:]:
+                fitting = shapes.fit(data, pieces, places)
+                assert fitting == own.fit(data, pieces, places), f"case {number}: {data!r}"
+                of_shape = told is not None and shapes.apart(told[0]) == (pieces, places)
+                assert fitting == (told[1:] if told is not None and of_shape else None), f"case {number}: {data!r}"
+            if told is None:
+                continue
+            found += 1
+            before.append(shapes.apart(told[0]))
+            assert shapes.fit(data, *before[-1]) == told[1:], f"case {number}: {data!r}"
     assert found > ROUNDS
 
 
@@ -210,3 +220,4 @@ def test_no_more_shapes_are_known_than_the_limit(monkeypatch: pytest.MonkeyPatch
         table.described(nothing.message, data, (0, ()), None, LIMITS, lambda _: nothing)
         assert len(table.known) <= 8
         assert table.bytes == sum(len(shape) for shape, *_ in table.known)
+        assert all(len(recent) <= remembered._RECENT for recent in table.recent.values())
