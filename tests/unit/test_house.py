@@ -39,6 +39,8 @@ def cheap(line: str, folder: Path) -> tuple[dict[str, str], list[str]]:
     program, rest = words[0], words[1:]
     if rest[:2] == ["-m", "tests.golden.equal"]:
         rest.append("--help")  # test_equal.py compares
+    if rest[:2] == ["-m", "tests.property.twice"]:
+        rest += ["--cases", "3"]
     python = program in {"python", ".venv/bin/python"}
     if program == "make":
         return variables, ["make", "--dry-run", *rest]
