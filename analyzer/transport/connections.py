@@ -43,7 +43,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         raise SpentError
     found = plain(rows, pause_ns)
     if found is not None and no_copies(rows, max(window_ns, CLOSE_NS)):
-        return _plain(identity, flow, _protocol(flows), found), ()
+        return _plain(identity, flow, rows, _protocol(flows), found), ()
     seen, copies = distinct(rows, window_ns, fetch)
     strays = out_of_place(rows, seen)
     kept = array("q", (k for k in seen if k not in strays)) if strays else seen
@@ -93,9 +93,9 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     return made, (*_issues(made, assemblies, copies, sorted(rows.key[k] for k in strays)), *odd)
 
 
-def _plain(identity: str, flow: Flow, protocol: str, found: Plain) -> Connection:
-    """The connection in whose rows nothing is odd; the client is the sender of the first."""
-    rows, ways = flow.segments, found.ways
+def _plain(identity: str, flow: Flow, rows: Segments, protocol: str, found: Plain) -> Connection:
+    """The connection in whose ``rows`` nothing is odd; the client is the sender of the first. ``flow``: its first piece."""
+    ways = found.ways
     hops = same_ttls(tuple(ways[0].ttls[:TTLS]), tuple(ways[1].ttls[:TTLS]))
     closings: tuple[Closing, ...] = ()
     for way, side, own in ((ways[0], Side.CLIENT, hops[0]), (ways[1], Side.SERVER, hops[1])):

@@ -5,7 +5,7 @@ ctypedef long long i64
 
 cdef dict _KINDS
 cdef tuple _TEXTS, _IDS
-cdef bytes _PLAIN, _HEX, _LOOKED_AT, _BEGINS
+cdef bytes _PLAIN, _IN_LINES, _HEX, _LOOKED_AT, _BEGINS
 cdef i64 _ID, _TEXT, _LONGEST, _MOST_IDS, _MOST_TEXTS, _MOST_SHAPE, _LONGEST_ADDRESS
 
 

@@ -23,6 +23,8 @@ _LONGEST, _MOST_SHAPE = 1 << 20, 1 << 13
 _LONGEST_ADDRESS = 256
 _PLAIN = bytes(code for code in range(32, 127) if code != 38)
 """What a text may have in it that is cut out: no control characters, and no references."""
+_IN_LINES = _PLAIN + b"\t\n\r"
+"""The same of a stream, whose base64 may be written in lines."""
 _LOOKED_AT = bytes(chr(code) in "<>-\"'" for code in range(256))
 _BEGINS = bytes(any(word[0] == code for word in _KINDS) for code in range(256))
 _HEX = bytes(chr(code) in "0123456789abcdefABCDEF" for code in range(256))
@@ -156,7 +158,7 @@ def _is_plain(value: bytes, kind: int) -> bool:
     if value.find(b"xmlns") >= 0:
         return False
     if kind == 2:
-        return value.find(b">") < 0
+        return value.find(b">") < 0 and not value.translate(None, _IN_LINES)
     if value.translate(None, _PLAIN):
         return False
     if kind < 2:

@@ -183,6 +183,29 @@ def test_what_clients_and_servers_write_is_remembered(name: str) -> None:
     assert len(asked) == 3, "the first, the second, and once with marks"
 
 
+@pytest.mark.usefixtures("compiled")
+def test_a_stream_that_is_no_xml_is_told_of_in_a_remembered_shape() -> None:
+    """A prefix that is declared again later makes the envelope one for an XML parser, which complains of what the shape before had not."""
+    table = Shapes()
+    again = '<x:Foo xmlns:x="urn:x" xmlns:rsp="urn:z"/>'
+    head = f"<a:Action>{SHELL}/ReceiveResponse</a:Action>{again}"
+    told = []
+    for value in ("QUFB", "QUFC", "QUFD\r\n", "QU\x01FB", "QU&bogus;FB", "&", "\x0b"):
+        body = f'<rsp:ReceiveResponse><rsp:Stream Name="stdout" CommandId="ab">{value}</rsp:Stream></rsp:ReceiveResponse>'
+        text = f'<s:Envelope {DECLARED} xmlns:rsp="{SHELL}"><s:Header>{head}</s:Header><s:Body>{body}</s:Body></s:Envelope>'
+        data = text.encode()
+        exchange, half = _exchange(data, 200, asks=False)
+        message = Message(half.id, exchange.id, False, Protection.CLEAR, len(data), None)  # noqa: FBT003
+
+        def read(raw: bytes, message: Message = message, half: Request | Response = half, exchange: Exchange = exchange) -> remembered.Described:
+            return envelope._read(message, half, exchange, Holed(raw), len(raw), LIMITS, Room(1 << 20))
+
+        told.append(table.described(message, data, (half.first_ns, half.packets), 200, LIMITS, read))
+        assert told[-1] == read(data), value
+    assert [[issue.code for issue in one.issues] for one in told] == [[]] * 3 + [["wsman.malformed"]] * 4
+    assert any(isinstance(known, remembered.Shape) for known in table.known.values())
+
+
 @pytest.mark.skipif(not forms.compiled(shapes), reason="nothing is compiled here: there is one form only")
 @pytest.mark.parametrize("chunk", range(4))
 def test_both_forms_cut_alike(chunk: int) -> None:

@@ -9,7 +9,7 @@ from analyzer.settings import Limits
 from analyzer.transport.connections import connection
 from analyzer.transport.threads import Thread, same, threads
 from tests.build.flows import fed, pieces
-from tests.build.packets import CLIENT, SERVER, Line
+from tests.build.packets import ACK, CLIENT, FIN, SERVER, Line
 
 SECOND = 1_000_000_000
 
@@ -41,6 +41,25 @@ def test_pieces_of_rotated_files_make_one_stream() -> None:
     one, _ = connection("c1", flows, lambda source, at, size: both[source >> 1](source, at, size), Limits())
     assert pieces(one.to_server, lambda source, at, size: both[source >> 1](source, at, size)) == [b"question!!" * 4]
     assert pieces(one.to_client, lambda source, at, size: both[source >> 1](source, at, size)) == [b"answer!!" * 4]
+
+
+def test_pieces_of_a_connection_in_which_nothing_is_odd_are_as_the_whole() -> None:
+    line = _line()
+    line.put(CLIENT, 40, flags=ACK | FIN)
+    line.put(SERVER, 32, flags=ACK | FIN)
+    whole = fed(line.frames)
+    made, issues = connection("c1", whole.flows, whole.fetch, Limits())
+    first, second = fed(line.frames[:6]), fed(line.frames[6:])
+    flows = [first.flows[0], replace(second.flows[0], segments=_from_source(second.flows[0], 1))]
+    both = (first.fetch, second.fetch)
+    one, told = connection("c1", flows, lambda source, at, size: both[source >> 1](source, at, size), Limits())
+    assert len(one.packets) == len(line.frames)
+    assert [stream.size for stream in (one.to_server, one.to_client)] == [40, 32]
+    assert [(found.kind, found.side, found.stream_at, found.acked) for found in one.closings] == [
+        (found.kind, found.side, found.stream_at, found.acked) for found in made.closings
+    ]
+    assert len(one.closings) == 2
+    assert (told, issues) == ((), ())
 
 
 def _from_source(flow: Flow, capture: int) -> Segments:
