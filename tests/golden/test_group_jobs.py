@@ -3,6 +3,7 @@
 `WINRM_GROUPS=all` takes every sample instead of every thirtieth.
 """
 
+import gzip
 import json
 import os
 import random
@@ -104,12 +105,24 @@ def test_a_byte_that_changed_is_never_believed(kind: str, tmp_path: Path) -> Non
             other.unlink()
         with pytest.raises(InputError, match="damaged; delete it"):
             in_jobs(paths, store)
-    one.unlink()
-    if kind.startswith("said"):  # both objects of a job are made by it
-        one.with_suffix(".found").unlink(missing_ok=True)
-    if kind == "share-*.rows":
-        one.with_suffix(".found").unlink()
+    one.unlink()  # as the error says
     assert in_jobs(paths, store) == whole
+
+
+@pytest.mark.parametrize("kind", ["scan-*.reel", "points-*.found", "points-*.spool", "said-*.said", "said-*.found", "share-*.rows", "share-*.found"])
+def test_an_object_that_is_gone_is_made_again(kind: str, tmp_path: Path) -> None:
+    """Whichever it is, and whether what was made of it is still there or not."""
+    paths, store = [made(tmp_path / "sessions.pcap", 6, 2)], tmp_path / "jobs"
+    paths.append(str(tmp_path / "packed.pcap.gz"))
+    with gzip.open(paths[1], "wb") as file:
+        file.write(Path(made(tmp_path / "other.pcap", 2, 2, 500)).read_bytes())
+    whole = in_jobs(paths, store)
+    for later in ("", "share-*"):
+        for pattern in filter(None, (kind, later)):
+            for one in store.glob(pattern):
+                one.unlink()
+        assert in_jobs(paths, store) == whole
+        assert list(store.glob(kind)) != []
 
 
 def test_by_the_command_with_a_limit_of_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
