@@ -4,12 +4,14 @@
 """
 
 import gzip
+import hashlib
 import json
 import os
 import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ from analyzer.errors import InputError
 from analyzer.reports.drawings import LADDERS
 from analyzer.reports.masking import Mask
 from analyzer.settings import Limits, Scope
-from analyzer.tables.registry import TABLES
+from analyzer.tables.registry import TABLES, table_named
 from tests.golden.test_groups import NAMES, Cells, captures, made, of_case
 
 EVERY = 1 if os.environ.get("WINRM_GROUPS") == "all" else 30
@@ -137,6 +139,21 @@ def test_by_the_command_with_a_limit_of_memory(tmp_path: Path, capsys: pytest.Ca
     assert {table.name: again.cells(table.name) for table in TABLES if table.name != "captures"} == {
         table.name: whole.cells(table.name) for table in TABLES if table.name != "captures"
     }
+
+
+@pytest.mark.parametrize("more", [{}, {"scheduler": "serial"}])
+def test_every_input_has_its_sum(more: dict[str, Any], tmp_path: Path) -> None:
+    """Also those that are no captures, and where none was asked for while they were read."""
+    paths = [made(tmp_path / "sessions.pcap", 4, 2), str(tmp_path / "empty.pcap"), str(tmp_path / "junk.pcap")]
+    Path(paths[1]).write_bytes(b"")
+    Path(paths[2]).write_bytes(b"no capture")
+    whole = analyze(paths, **more).cells("captures")
+    at = table_named("captures").names.index("sha256")
+    assert {row[at] for row in whole} == {hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths}
+    for hashes in (True, False):
+        case = analyze_within(paths, 1 << 20, hashes=hashes, **more)
+        assert isinstance(case, GroupedCase)
+        assert case.cells("captures") == whole
 
 
 def test_with_secrets_groups_are_looked_at_here(tmp_path: Path) -> None:
