@@ -90,7 +90,8 @@ class GroupedCase(OpenedCase):
 
     def _stored(self, name: str) -> Cells:
         if name not in self._cells:
-            self._cells[name] = list(self._whole.cells(name))
+            whole = self._hashed() if name == "captures" else self._whole
+            self._cells[name] = list(whole.cells(name))
         return self._cells[name]
 
     def offered_as(self, path: str, options: Sequence[tuple[str, object]] = ()) -> None:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.engine.jobs import TalkAsk, Told, digest, opened_spools, read_object, works_of, write_object
+from analyzer.engine.jobs import TalkAsk, Told, are_there, digest, opened_spools, read_object, works_of, write_object
 from analyzer.engine.keeping import packed, unpacked
 from analyzer.engine.parts import Summary
 from analyzer.engine.plan import Tools
@@ -113,7 +113,7 @@ def said(ask: TalkAsk) -> Told:
     began = thread_time()
     store = Objects(ask.store)
     name = f"said-{digest(ask.work, list(ask.reels), ask.captures, ask.spool, ask.limits)}"
-    if store.size(f"{name}.found") is not None:
+    if are_there(store, f"{name}.found", f"{name}.said"):
         return Told(name, found=True)
     sources = opened_spools(store, ask)
     try:
@@ -136,7 +136,7 @@ def shared(ask: ShareAsk) -> Told:
     began = thread_time()
     store = Objects(ask.store)
     name = f"share-{digest([list(one) for one in ask.places], ask.basis, ask.wishes, list(ask.cut_points))}"
-    if store.size(f"{name}.found") is not None:
+    if are_there(store, f"{name}.found", f"{name}.rows"):
         return Told(name, found=True)
     basis = read_object(store, ask.basis, Basis)
     sources = opened_spools(store, basis)

@@ -43,7 +43,7 @@ from analyzer.system.outputs import spool
 from analyzer.system.sums import SUM, checked, tail
 from analyzer.version import __version__
 
-_FORM = 4
+_FORM = 5
 """Of what is in the store: one more when an object of before cannot be used."""
 _EDGE = 1 << 16
 Kind = TypeVar("Kind", bound=Struct)
@@ -205,19 +205,20 @@ def points(ask: PointsAsk) -> Told:
     began = thread_time()
     store = Objects(ask.store)
     name = f"points-{points_digest(ask)}"
-    if store.size(f"{name}.found") is not None:
+    if are_there(store, f"{name}.found", f"{name}.spool"):
         return Told(name, found=True)
     missing: list[Missing] = []
+    damaged: list[InputError] = []
     pieces = [
-        Piece(path, ordinal, shown, _reel(store, reel, missing) if reel else None, sensor=sensor)
+        Piece(path, ordinal, shown, _reel(store, reel, missing, damaged) if reel else None, sensor=sensor)
         for ordinal, (path, shown, reel, sensor) in enumerate(ask.captures)
     ]
     scanned = scan_all(pieces, ask.limits, ask.scope)
+    if damaged:  # to the scan, a file that cannot be read is an empty capture; the capture itself is whole, and this would be believed from now on
+        raise damaged[0]
     held = next((one.spool for one in scanned if one.spool is not None), None)
-    spool_size = 0
-    if held is not None:
-        spool_size = held.seek(0, 2)
-        store.fill(f"{name}.spool", lambda file: _with_sums(held, spool_size, file))
+    spool_size = 0 if held is None else held.seek(0, 2)
+    store.fill(f"{name}.spool", lambda file: _with_sums(held, spool_size, file))
     found = Pointed(
         tuple(Described(one.capture, one.flows, one.issues, one.kdc, one.icmp, one.names) for one in scanned),
         spool_size,
@@ -239,19 +240,35 @@ def _copy(held: BinaryIO, file: BinaryIO) -> None:
         file.write(piece)
 
 
-def _with_sums(held: BinaryIO, size: int, file: BinaryIO) -> None:
-    _copy(held, file)
+def are_there(store: Objects, *names: str) -> bool:
+    """Whether all that a job leaves is in the store: where one of its objects was deleted, it is done again."""
+    return all(store.size(name) is not None for name in names)
+
+
+def _with_sums(held: BinaryIO | None, size: int, file: BinaryIO) -> None:
+    if held is not None:
+        _copy(held, file)
 
     def read(at: int, most: int) -> bytes:
+        if held is None:
+            return b""
         held.seek(at)
         return held.read(most)
 
     file.write(tail(read, size))
 
 
-def _reel(store: Objects, name: str, missing: list[Missing]) -> Reeled:
+def _reel(store: Objects, name: str, missing: list[Missing], damaged: list[InputError]) -> Reeled:
     reel, bytes_of = read_place(store, name)
-    return Reeled(reel, bytes_of.read, missing)
+
+    def read(at: int, size: int) -> bytes:
+        try:
+            return bytes_of.read(at, size)
+        except InputError as error:
+            damaged.append(error)
+            raise
+
+    return Reeled(reel, read, missing)
 
 
 def pointed(store: Objects, name: str) -> Pointed:

@@ -51,19 +51,24 @@ def read_place(objects: Objects, name: str) -> tuple[Reel, Payload]:
     return reel, Payload(objects, name, Proved(read, reel.packets_size + sum(size for _, _, size in reel.pieces), reel.sums))
 
 
-def read_bytes(objects: Objects, name: str) -> Payload:
-    """The bytes of an object that has their sums behind them. `InputError`: it is damaged."""
+def read_bytes(objects: Objects, name: str, expected: int | None = None) -> Payload:
+    """The bytes of an object that has their sums behind them, ``expected`` of them where that is known. `InputError`: it is damaged."""
 
     def read(at: int, size: int) -> bytes:
         return objects.read(name, at, size)
 
     try:
-        return Payload(objects, name, proved(read, objects.size(name) or 0))
+        found = proved(read, objects.size(name) or 0)
     except InputError as error:
         raise _named(objects, name, error) from error
+    if expected not in (None, found.size):
+        raise _named(objects, name, InputError("this is damaged"))
+    return Payload(objects, name, found)
 
 
 def _named(objects: Objects, name: str, error: InputError) -> InputError:
+    if objects.size(name) is None:  # somebody deleted it meanwhile
+        return InputError(f"{objects.place}/{name} is not there any more; a run with the same --jobs makes it again")
     return InputError(f"{objects.place}/{name}: {error}; delete it, and it is made again")
 
 
@@ -118,7 +123,7 @@ class Spools(Sources):
             if self.spool is None or at >= self.spool_size:
                 return super().fetch(source, at - self.spool_size, size)
             if self._kept is None:
-                self._kept = read_bytes(self.objects, self.spool)
+                self._kept = read_bytes(self.objects, self.spool, self.spool_size)
             first = self._kept.read(at, min(size, self.spool_size - at))
             rest = at + size - self.spool_size
             return first + super().fetch(source, 0, rest) if rest > 0 else first

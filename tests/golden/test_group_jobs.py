@@ -3,12 +3,15 @@
 `WINRM_GROUPS=all` takes every sample instead of every thirtieth.
 """
 
+import gzip
+import hashlib
 import json
 import os
 import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +26,7 @@ from analyzer.errors import InputError
 from analyzer.reports.drawings import LADDERS
 from analyzer.reports.masking import Mask
 from analyzer.settings import Limits, Scope
-from analyzer.tables.registry import TABLES
+from analyzer.tables.registry import TABLES, table_named
 from tests.golden.test_groups import NAMES, Cells, captures, made, of_case
 
 EVERY = 1 if os.environ.get("WINRM_GROUPS") == "all" else 30
@@ -104,12 +107,24 @@ def test_a_byte_that_changed_is_never_believed(kind: str, tmp_path: Path) -> Non
             other.unlink()
         with pytest.raises(InputError, match="damaged; delete it"):
             in_jobs(paths, store)
-    one.unlink()
-    if kind.startswith("said"):  # both objects of a job are made by it
-        one.with_suffix(".found").unlink(missing_ok=True)
-    if kind == "share-*.rows":
-        one.with_suffix(".found").unlink()
+    one.unlink()  # as the error says
     assert in_jobs(paths, store) == whole
+
+
+@pytest.mark.parametrize("kind", ["scan-*.reel", "points-*.found", "points-*.spool", "said-*.said", "said-*.found", "share-*.rows", "share-*.found"])
+def test_an_object_that_is_gone_is_made_again(kind: str, tmp_path: Path) -> None:
+    """Whichever it is, and whether what was made of it is still there or not."""
+    paths, store = [made(tmp_path / "sessions.pcap", 6, 2)], tmp_path / "jobs"
+    paths.append(str(tmp_path / "packed.pcap.gz"))
+    with gzip.open(paths[1], "wb") as file:
+        file.write(Path(made(tmp_path / "other.pcap", 2, 2, 500)).read_bytes())
+    whole = in_jobs(paths, store)
+    for later in ("", "share-*"):
+        for pattern in filter(None, (kind, later)):
+            for one in store.glob(pattern):
+                one.unlink()
+        assert in_jobs(paths, store) == whole
+        assert list(store.glob(kind)) != []
 
 
 def test_by_the_command_with_a_limit_of_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,6 +139,21 @@ def test_by_the_command_with_a_limit_of_memory(tmp_path: Path, capsys: pytest.Ca
     assert {table.name: again.cells(table.name) for table in TABLES if table.name != "captures"} == {
         table.name: whole.cells(table.name) for table in TABLES if table.name != "captures"
     }
+
+
+@pytest.mark.parametrize("more", [{}, {"scheduler": "serial"}])
+def test_every_input_has_its_sum(more: dict[str, Any], tmp_path: Path) -> None:
+    """Also those that are no captures, and where none was asked for while they were read."""
+    paths = [made(tmp_path / "sessions.pcap", 4, 2), str(tmp_path / "empty.pcap"), str(tmp_path / "junk.pcap")]
+    Path(paths[1]).write_bytes(b"")
+    Path(paths[2]).write_bytes(b"no capture")
+    whole = analyze(paths, **more).cells("captures")
+    at = table_named("captures").names.index("sha256")
+    assert {row[at] for row in whole} == {hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths}
+    for hashes in (True, False):
+        case = analyze_within(paths, 1 << 20, hashes=hashes, **more)
+        assert isinstance(case, GroupedCase)
+        assert case.cells("captures") == whole
 
 
 def test_with_secrets_groups_are_looked_at_here(tmp_path: Path) -> None:
