@@ -61,15 +61,18 @@ ADDRESSES, HEADERS = "addresses", "headers"
 def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
     """``clocks``: None when not known yet for any capture."""
     possible: list[tuple[Pair, bool]] = []
+    known: set[tuple[str, str]] = set()
     for (one, other), keys in _candidates(flights).items():
         if all(basis == "repeated_token" for basis, _ in keys) and not _may_be_one(flights[one], flights[other], clocks):
             continue
         weight = sum([_WEIGHTS[basis] for basis, _ in keys])
         oriented = _oriented(flights, one, other, clocks, sure=weight >= _SURE)
+        proved = _is_proved(flights[one], flights[other], keys)
         if oriented is not None:
             bases = tuple(sorted({basis for basis, _ in keys}, key=_PLACES.__getitem__))
-            possible.append((Pair(*oriented, bases, weight), _is_proved(flights[one], flights[other], keys)))
-    known = _proved_hosts(flights, (pair for pair, proved in possible if proved))
+            possible.append((Pair(*oriented, bases, weight), proved))
+        if proved:
+            known |= _proved(flights[one], flights[other], None if oriented is None else oriented == (one, other))
     unproved: list[tuple[int, int, str]] = []
     by_far: dict[int, list[Pair]] = defaultdict(list)
     for pair, proved in possible:
@@ -100,13 +103,16 @@ def _is_proved(one: Flight, other: Flight, keys: Iterable[tuple[str, bytes]]) ->
     return bool(a) and bool(b) and any(key in a and key in b for key in keys)
 
 
-def _proved_hosts(flights: Sequence[Flight], proved: Iterable[Pair]) -> set[tuple[str, str]]:
-    """Pairs of connections, either way, and (host that the client's leg goes to, host that the upstream leg comes from), of which a pair of exchanges is
-    proved. Turned around, the hosts would be a server and a client."""
-    known: set[tuple[str, str]] = set()
-    for pair in proved:
-        near, far = flights[pair.near].connection, flights[pair.far].connection
-        known |= {(near.id, far.id), (far.id, near.id), (near.server.host, far.client.host)}
+def _proved(one: Flight, other: Flight, forward: bool | None) -> set[tuple[str, str]]:  # noqa: FBT001
+    """What a proved pair tells of others: its connections, either way, and (host that the client's leg goes to, host that the upstream leg comes from). Turned
+    around, the hosts would be a server and a client. ``forward``: ``one`` is the client's leg; None: clocks tell neither, and what the requests say does."""
+    if forward is None:
+        ways = hints(one, other), hints(other, one)
+        forward = None if ways[0] == ways[1] else ways[0] > ways[1]
+    a, b = one.connection, other.connection
+    known = {(a.id, b.id), (b.id, a.id)}
+    if forward is not None:
+        known.add((a.server.host, b.client.host) if forward else (b.server.host, a.client.host))
     return known
 
 
