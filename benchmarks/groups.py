@@ -145,7 +145,7 @@ def main() -> int:
         told = process.stdout.read() if process.stdout else ""
     if process.returncode:
         return process.returncode
-    measured = json.loads(told)
+    measured = json.loads(told.splitlines()[-1])
     peak = found[0] >> 10, max(measured["others_kib"], *found[1:], 0) >> 10, len(found) - 1
     opened = float(subprocess.run([sys.executable, "-P", "-c", _OPEN, str(case)], check=True, stdout=subprocess.PIPE, text=True).stdout)
     size, read = capture.stat().st_size, _read(log)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from analyzer.errors import InputError, UsageError
 from analyzer.tables.column import Dtype, Value
-from analyzer.tables.query import literally, read_cell
+from analyzer.tables.query import connected, literally, read_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,11 +41,9 @@ class StoredTables:
     """The tables of a case folder. `InputError`: one of its files cannot be read."""
 
     def __init__(self, files: Mapping[AnyTable, Path]) -> None:
-        import duckdb
-
         settings: dict[str, Any] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "python_enable_replacements": "false"}
         self._tables = {table.name: table for table in files}
-        self._database = duckdb.connect(config=settings | {"memory_limit": MEMORY, "threads": _THREADS})
+        self._database = connected(settings | {"memory_limit": MEMORY, "threads": _THREADS})
         paths = ", ".join(_quoted(str(path)) for path in files.values())
         self._database.execute(f"SET allowed_paths = [{paths}]")
         self._database.execute("SET enable_external_access = false")

@@ -28,6 +28,16 @@ _NO_EXTENSIONS: _Config = {"autoinstall_known_extensions": "false", "autoload_kn
 _PLACE = "__place"
 
 
+def connected(config: _Config, database: str = ":memory:") -> duckdb.DuckDBPyConnection:
+    """A database that does not print how far it is: that would stand on standard output, in the middle of a result."""
+    import duckdb
+
+    connection = duckdb.connect(database, config=config)
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET enable_progress_bar_print = false")
+    return connection
+
+
 def select(query: str, sources: Mapping[str, Callable[[], Frame]]) -> Frame:
     """The rows that a SQL query over the named tables gives. Tables whose names do not occur in the query are not built."""
     import duckdb
@@ -92,7 +102,7 @@ def join_parquet(pieces: Sequence[Path], path: Path, row_bytes: int = 0) -> None
 
     group = max(min(_ROW_GROUP, _GROUP_BYTES // max(row_bytes, 1)) // _VECTOR * _VECTOR, _VECTOR)
     megabytes = max(128, _COPIES * group * row_bytes >> 20)
-    with duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1, "memory_limit": f"{megabytes}MB"}) as connection:
+    with connected(_NO_EXTENSIONS | {"threads": 1, "memory_limit": f"{megabytes}MB"}) as connection:
         try:
             connection.read_parquet([literally(one) for one in pieces]).write_parquet(str(path), compression="zstd", row_group_size=group)
         except duckdb.Error as error:
@@ -113,7 +123,7 @@ def write_database(made: Mapping[str, Frame], path: Path) -> None:
     import duckdb
 
     try:
-        with duckdb.connect(str(path), config=_NO_EXTENSIONS | {"threads": 1}) as connection:
+        with connected(_NO_EXTENSIONS | {"threads": 1}, str(path)) as connection:
             for name, one in made.items():
                 connection.register("rows_", frames.storable(one))
                 connection.execute(f'create table "{name}" as select * from rows_')  # noqa: S608  names of our own
@@ -160,16 +170,14 @@ def literally(path: Path) -> str:
 @cache
 def _files() -> duckdb.DuckDBPyConnection:
     """A database that may read and write files. It stays, since a case has a dozen tables and a new database costs more than most of them."""
-    import duckdb
-
-    return duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1})
+    return connected(_NO_EXTENSIONS | {"threads": 1})
 
 
 def _sealed() -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    sealed: _Config = {"enable_external_access": "false", "python_enable_replacements": "false", "lock_configuration": "true"}
-    return duckdb.connect(config=_NO_EXTENSIONS | sealed)
+    sealed: _Config = {"enable_external_access": "false", "python_enable_replacements": "false"}
+    connection = connected(_NO_EXTENSIONS | sealed)
+    connection.execute("SET lock_configuration = true")
+    return connection
 
 
 def _refused(error: Exception) -> UsageError:

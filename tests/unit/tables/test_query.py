@@ -4,6 +4,7 @@ import duckdb
 import pytest
 
 from analyzer.errors import UsageError
+from analyzer.tables import query
 from analyzer.tables.frames import frame
 from analyzer.tables.query import matching, select, write_parquet
 from analyzer.tables.registry import TABLES, AnyTable, table_named
@@ -62,3 +63,22 @@ def test_parquet_has_the_columns_and_their_types(table: AnyTable, tmp_path: Path
         shapes.append(duckdb.read_parquet(str(path)).description)
     assert shapes[0] == shapes[1]
     assert [field[0] for field in shapes[0]] == list(table.names)
+
+
+def test_no_database_prints_how_far_it_is(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Standard output is the result's. DuckDB tells of what takes long; here all takes long."""
+
+    for connection in (query._files(), query._sealed(), query.connected({}, str(tmp_path / "a.duckdb"))):
+        told = connection.execute("select current_setting('enable_progress_bar'), current_setting('enable_progress_bar_print')").fetchone()
+        assert told == (False, False)
+    piece = tmp_path / "piece.parquet"
+    with query.connected({}) as connection:
+        connection.execute(f"copy (select i, repeat(md5(i::varchar), 20) as text from range(4000) t(i)) to '{piece}' (format parquet)")
+    capfd.readouterr()
+    query.join_parquet([piece] * 60, tmp_path / "whole.parquet", 700)
+    assert capfd.readouterr().out == ""
+
+
+def test_databases_are_opened_in_one_place() -> None:
+    package = Path(query.__file__).parents[1]
+    assert [path.name for path in package.rglob("*.py") if "duckdb.connect(" in path.read_text(encoding="utf-8")] == ["query.py"]
