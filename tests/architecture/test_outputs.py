@@ -20,7 +20,6 @@ LICENSED = {
     ("engine/store.py", "write_parquet"): "as above",
     ("exports/databases.py", "connect"): "SQLite writes into a scratch folder of ours",
     ("tables/query.py", "connect"): "DuckDB: in memory, or into a scratch folder of ours",
-    ("tables/paging.py", "connect"): "DuckDB in memory",
     ("exports/workbook.py", "Workbook"): "into memory",
     ("system/objects.py", "open"): "an object of a store, by fsspec; what lies in folders is written by outputs.py",
 }
