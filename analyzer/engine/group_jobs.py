@@ -8,12 +8,11 @@ Secrets do not travel: what is opened with them is opened by the process that as
 
 from collections.abc import Mapping, Sequence
 from time import thread_time
-from typing import BinaryIO
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.engine.jobs import TalkAsk, Told, are_there, digest, opened_spools, read_object, works_of, write_object
+from analyzer.engine.jobs import TalkAsk, Told, are_there, digest, keep, opened_spools, read_object, works_of, write_object
 from analyzer.engine.keeping import packed, unpacked
 from analyzer.engine.parts import Summary
 from analyzer.engine.plan import Tools
@@ -37,7 +36,7 @@ from analyzer.reports.masking import Mask
 from analyzer.settings import Limits
 from analyzer.system.objects import Objects
 from analyzer.system.outputs import scratch, spool
-from analyzer.system.sums import ReadAt, tail
+from analyzer.system.sums import ReadAt
 
 
 class Summaries(Struct, frozen=True, gc=False):
@@ -119,7 +118,7 @@ def said(ask: TalkAsk) -> Told:
     try:
         with spool() as file:
             found = tuple(summed(works_of(ask.work), Tools(sources.fetch, sources.store, KeyLog(), ask.limits), file, f"{name}.said"))
-            _keep(store, f"{name}.said", file)
+            keep(store, f"{name}.said", file)
         write_object(store, f"{name}.found", packed(Summaries(found)))
     finally:
         sources.close()
@@ -151,7 +150,7 @@ def shared(ask: ShareAsk) -> Told:
         with scratch() as folder:
             made = share(0, talks, given, settings, folder, Mask(strict=wishes.strict), frozenset(ask.cut_points))
             with (folder / "0.rows").open("rb") as file:
-                _keep(store, f"{name}.rows", file)
+                keep(store, f"{name}.rows", file)
         write_object(store, f"{name}.found", packed(_kept(made, basis.captures)))
     finally:
         sources.close()
@@ -166,22 +165,6 @@ def share_of(store: Objects, name: str, captures: tuple[Capture, ...]) -> Share:
 def rows_of(store: Objects, name: str) -> ReadAt:
     """Reads the rows that it wrote."""
     return read_bytes(store, f"{name}.rows").read
-
-
-def _keep(store: Objects, name: str, file: BinaryIO) -> None:
-    """The bytes of a file are in the store, with their sums."""
-
-    def read(at: int, size: int) -> bytes:
-        file.seek(at)
-        return file.read(size)
-
-    def copied(to: BinaryIO) -> None:
-        file.seek(0)
-        while piece := file.read(1 << 20):
-            to.write(piece)
-        to.write(tail(read, file.tell()))
-
-    store.fill(name, copied)
 
 
 def _kept(made: Share, captures: Sequence[Capture]) -> _Kept:

@@ -217,8 +217,7 @@ def points(ask: PointsAsk) -> Told:
     if damaged:  # to the scan, a file that cannot be read is an empty capture; the capture itself is whole, and this would be believed from now on
         raise damaged[0]
     held = next((one.spool for one in scanned if one.spool is not None), None)
-    spool_size = 0 if held is None else held.seek(0, 2)
-    store.fill(f"{name}.spool", lambda file: _with_sums(held, spool_size, file))
+    spool_size = keep(store, f"{name}.spool", held)
     found = Pointed(
         tuple(Described(one.capture, one.flows, one.issues, one.kdc, one.icmp, one.names) for one in scanned),
         spool_size,
@@ -245,9 +244,9 @@ def are_there(store: Objects, *names: str) -> bool:
     return all(store.size(name) is not None for name in names)
 
 
-def _with_sums(held: BinaryIO | None, size: int, file: BinaryIO) -> None:
-    if held is not None:
-        _copy(held, file)
+def keep(store: Objects, name: str, held: BinaryIO | None) -> int:
+    """The bytes of a file (None: there are none) are in the store, with their sums; how many there are."""
+    size = 0 if held is None else held.seek(0, 2)
 
     def read(at: int, most: int) -> bytes:
         if held is None:
@@ -255,7 +254,13 @@ def _with_sums(held: BinaryIO | None, size: int, file: BinaryIO) -> None:
         held.seek(at)
         return held.read(most)
 
-    file.write(tail(read, size))
+    def copied(to: BinaryIO) -> None:
+        if held is not None:
+            _copy(held, to)
+        to.write(tail(read, size))
+
+    store.fill(name, copied)
+    return size
 
 
 def _reel(store: Objects, name: str, missing: list[Missing], damaged: list[InputError]) -> Reeled:
