@@ -317,7 +317,8 @@ def captures_of(path: Input) -> tuple[str, ...]:
     """Where the captures of a case folder lie now. `InputError`: it is no case folder, or one is not there any more."""
     from analyzer.case.rereading import located
 
-    return tuple(located(open_case(path).manifest()).values())
+    case = open_case(path)
+    return tuple(located(case.folder, case.manifest()).values())
 
 
 def writable_case(path: Input, inputs: Sequence[Input], *, clobber: bool) -> None:

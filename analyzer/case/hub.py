@@ -45,7 +45,7 @@ class HubCase(OpenedCase):
         if not self.has_records:
             msg = f"{self.folder} was written by an older version, which stored only tables; analyze the captures again into a new case"
             raise UsageError(msg)
-        result = relocated(stored_records(self.folder), self._manifest)
+        result = relocated(stored_records(self.folder), self.folder, self._manifest)
         if product is not None:
             from analyzer.engine.naming import with_product
 

@@ -29,16 +29,18 @@ def origin(folder: Path, manifest: Mapping[str, Any]) -> Origin:
     """`InputError`: a capture is not there any more, or it is not what it was."""
     from analyzer.engine.places import placed
 
-    there = located(manifest)
+    there = located(folder, manifest)
     scan = placed(folder / contents.PLACES, there) if contents.PLACES in (manifest.get("keeps") or ()) else None
     if scan is None:
-        checked(manifest)
+        checked(folder, manifest)
     return Origin(tuple(there.values()), scan)
 
 
-def located(manifest: Mapping[str, Any]) -> dict[str, str]:
+def located(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Where each capture lies now, by the path that it had. `InputError`: one is not there any more."""
-    found = {str(one.get("path")): _place(one) for one in _inputs(manifest)}
+    from analyzer.engine.store import input_place
+
+    found = {str(one.get("path")): input_place(folder, one) for one in _inputs(manifest)}
     missing = [path for path, place in found.items() if place is None]
     if missing:
         msg = f"{missing[0]} is not there any more" if missing[0] != "-" else "standard input cannot be read again"
@@ -46,21 +48,23 @@ def located(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {path: place for path, place in found.items() if place is not None}
 
 
-def relocated(result: Result, manifest: Mapping[str, Any]) -> Result:
+def relocated(result: Result, folder: Path, manifest: Mapping[str, Any]) -> Result:
     """The result with its captures where they lie now, as far as they do."""
     from msgspec.structs import replace
 
-    found = {str(one.get("path")): place for one in _inputs(manifest) if (place := _place(one)) is not None}
+    from analyzer.engine.store import input_place
+
+    found = {str(one.get("path")): place for one in _inputs(manifest) if (place := input_place(folder, one)) is not None}
     hashes = {str(one.get("path")): str(one["sha256"]) for one in _inputs(manifest) if isinstance(one.get("sha256"), str)}
     captures = tuple(replace(one, path=found.get(one.path, one.path), sha256=hashes.get(one.path)) for one in result.evidence.captures)
     return replace(result, evidence=replace(result.evidence, captures=captures))
 
 
-def checked(manifest: Mapping[str, Any]) -> None:
+def checked(folder: Path, manifest: Mapping[str, Any]) -> None:
     """`InputError`: a capture is not there any more, or its SHA-256 is another one."""
     from analyzer.engine.store import sha256
 
-    there = located(manifest)
+    there = located(folder, manifest)
     for one in _inputs(manifest):
         path = there[str(one.get("path"))]
         if one.get("sha256") is not None and sha256(Path(path)) != one["sha256"]:
@@ -71,19 +75,6 @@ def checked(manifest: Mapping[str, Any]) -> None:
 def _inputs(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     listed = manifest.get("inputs")
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-
-
-def _place(one: Mapping[str, Any]) -> str | None:
-    """Where it is: where it was, or where its name leads from here."""
-    from analyzer.engine.store import on_disk
-
-    for name in (one.get("absolute"), one.get("path")):
-        try:
-            if isinstance(name, str) and Path(on_disk(name)).is_file():
-                return name
-        except (OSError, ValueError):  # a name that no file can have
-            continue
-    return None
 
 
 def from_captures(folder: Path, manifest: Mapping[str, Any]) -> Case:

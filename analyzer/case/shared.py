@@ -109,7 +109,7 @@ class SharedCase(Case):
         if keylogs:
             self._refuse("keys that open TLS connections")
         if isinstance(self._original, StoredCase):
-            checked(self._original.manifest())
+            checked(self._original.folder, self._original.manifest())
         blocks, count, self.lacks = slice_with_pseudonyms(self._before, self.result, self._names, findings, connections)
         write_bytes(Path(path), blocks, self.input_paths(), clobber=clobber)
         self._key.write()

@@ -111,7 +111,7 @@ class StoredCase(Case):
         """As a case out of captures does it. `InputError`: a capture is not there any more, or was changed since the case was written."""
         from analyzer.case.rereading import checked
 
-        checked(self._manifest)
+        checked(self.folder, self._manifest)
         return super().slice(path, findings=findings, connections=connections, keylogs=keylogs, clobber=clobber)
 
     @cached_property

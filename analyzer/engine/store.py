@@ -7,6 +7,7 @@ manifest has it.
 """
 
 import json
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -106,7 +107,7 @@ def save(
     """
     refuse(folder, inputs, clobber=clobber)
     try:
-        _write(Path(reachable(str(folder))), cells, about, more or {}, progress or (lambda _phase, _done, _total: None))
+        _write(Path(reachable(str(folder))), cells, _with_relative(folder, about), more or {}, progress or (lambda _phase, _done, _total: None))
     except OSError as error:
         msg = f"cannot write the case {folder}: {error.strerror or error}"
         raise OutputError(msg) from error
@@ -281,7 +282,7 @@ def differences(folder: Path) -> Iterator[str]:
     """What is not as the manifest says, one line each: the folder's files, and its inputs; nothing when all is. `InputError`: no case folder."""
     about = manifest(folder)
     yield from changes(folder, about)
-    yield from _inputs(about)
+    yield from _inputs(folder, about)
 
 
 def changes(folder: Path, about: Mapping[str, Any]) -> Iterator[str]:
@@ -312,7 +313,34 @@ def _checksum(folder: Path) -> Iterator[str]:
     yield f"{MANIFEST}: its SHA-256 is not the one in {CHECKSUM}"
 
 
-def _inputs(about: Mapping[str, Any]) -> Iterator[str]:
+def input_place(folder: Path, one: Mapping[str, Any]) -> str | None:
+    """Where an input of the manifest lies now, None where it is not found: where it was, where its name leads from here, or as far from the case folder as it
+    was when that was written (a case and its captures that were moved together). Of several the first of its size.
+    """
+    relative = one.get("relative")
+    names = (one.get("absolute"), one.get("path"), os.path.normpath(folder.absolute() / relative) if isinstance(relative, str) else None)
+    found = [(name, size) for name in names if isinstance(name, str) and (size := _size(Path(on_disk(name)))) is not None]
+    return next((name for name, size in found if size == one.get("size_bytes")), found[0][0] if found else None)
+
+
+def _with_relative(folder: Path, about: Mapping[str, object]) -> dict[str, object]:
+    """With the place of each input as seen from the case folder, where the manifest says where it lies at all."""
+    inputs = about.get("inputs")
+    if not isinstance(inputs, list):
+        return dict(about)
+    return {**about, "inputs": [{**one, "relative": _relative(folder, one.get("absolute"))} for one in inputs]}
+
+
+def _relative(folder: Path, absolute: object) -> str | None:
+    if not isinstance(absolute, str) or is_url(absolute):
+        return None
+    try:
+        return Path(os.path.relpath(absolute, folder.absolute())).as_posix()
+    except ValueError:  # another drive of Windows
+        return None
+
+
+def _inputs(folder: Path, about: Mapping[str, Any]) -> Iterator[str]:
     listed = about.get("inputs")
     for one in listed if isinstance(listed, list) else []:
         said, name = (_said(one), str(one.get("path"))) if isinstance(one, dict) else (None, "?")
@@ -322,11 +350,10 @@ def _inputs(about: Mapping[str, Any]) -> Iterator[str]:
             yield f"input {name}: has no SHA-256, so nothing tells whether it is what was read ({one['no_sha256']})"
         if said is None or is_url(name) or (isinstance(one, dict) and one.get("pipe")):  # a pipe leaves nothing to hash; a case reaches for no store
             continue
-        places = (Path(on_disk(str(one.get("absolute")))), Path(on_disk(name)))
-        path = next((found for found in places if _regular(found)), None)
-        if path is None:
+        place = input_place(folder, one)
+        if place is None:
             yield f"input {name}: missing"
-        elif sha256(path) != said:
+        elif sha256(Path(on_disk(place))) != said:
             yield f"input {name}: changed since the case was written"
 
 
@@ -335,12 +362,13 @@ def _said(entry: object) -> str | None:
     return str(found) if found else None
 
 
-def _regular(path: Path) -> bool:
-    """A pipe named by a hostile manifest would be waited for without end."""
+def _size(path: Path) -> int | None:
+    """The size of a regular file. A pipe named by a hostile manifest would be waited for without end."""
     try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except (OSError, ValueError):
-        return False
+        found = path.stat()
+    except (OSError, ValueError):  # not there, or a name that no file can have
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def sha256(path: Path) -> str | None:

@@ -167,7 +167,7 @@ def _sql() -> Schema:
 
 def _manifest() -> Schema:
     size_and_hash = {"size_bytes": _COUNT, "sha256": _TEXT_OR_NULL}
-    one_input = _object({"capture": _TEXT, "path": _TEXT, "absolute": _TEXT_OR_NULL} | size_and_hash)
+    one_input = _object({"capture": _TEXT, "path": _TEXT, "absolute": _TEXT_OR_NULL} | size_and_hash, {"relative": _TEXT_OR_NULL})
     counters, outputs = {"type": "object", "additionalProperties": _COUNT}, {"type": "object", "additionalProperties": _object(size_and_hash)}
     needed: dict[str, Schema] = {
         "tool": {"const": "winrm-analyzer"},

@@ -32,6 +32,9 @@ def run_something(result: Result, text: str, output: str) -> Result:
     return replace(result, shells=(shell,), commands=(command,))
 
 
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
+
+
 @pytest.fixture
 def evidence_file(tmp_path: Path) -> Path:
     folder = tmp_path / "evidence"
@@ -307,3 +310,31 @@ def test_analyze_writes_a_case_before_anything_is_read_twice(case: analyzer.Case
 def test_a_moved_case_still_verifies(folder: Path, tmp_path: Path) -> None:
     shutil.move(folder, tmp_path / "elsewhere")
     assert api.verify(tmp_path / "elsewhere") == ()
+
+
+def test_a_case_moved_together_with_its_captures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever is handed both needs neither the old place nor an option: packets, too, are read where the captures lie now."""
+    (tmp_path / "given" / "captures").mkdir(parents=True)
+    capture = shutil.copy(SAMPLES / "direct-basic" / "capture.pcapng", tmp_path / "given" / "captures")
+    assert start.run(["analyze", str(capture), "-o", str(tmp_path / "given" / "cases" / "one")]) == 0
+    shutil.move(tmp_path / "given", tmp_path / "received")
+    case = tmp_path / "received" / "cases" / "one"
+    assert api.verify(case) == ()
+    assert api.captures_of(case) == (str(tmp_path / "received" / "captures" / "capture.pcapng"),)
+    assert start.run(["pcap", str(case), "-o", str(tmp_path / "slice.pcapng")]) == 0
+    assert (tmp_path / "slice.pcapng").stat().st_size > 1000
+    (tmp_path / "given" / "captures").mkdir(parents=True)
+    Path(capture).write_bytes(b"another file, now at the old place")
+    assert api.verify(case) == (), "the one of its size is the one that was read"
+    (tmp_path / "received" / "captures" / "capture.pcapng").write_bytes(b"damaged")
+    capsys.readouterr()
+    assert start.run(["verify", str(case)]) == 4
+    assert "changed since the case was written" in capsys.readouterr().out
+
+
+def test_a_case_for_sharing_does_not_tell_where_its_captures_lay(tmp_path: Path) -> None:
+    case, key = tmp_path / "case", tmp_path / "key"
+    assert start.run(["analyze", str(SAMPLES / "direct-basic" / "capture.pcapng"), "--pseudonyms", str(key), "-o", str(case)]) == 0
+    (told,) = json.loads((case / "manifest.json").read_text())["inputs"]
+    assert told["absolute"] is None
+    assert told["relative"] is None
