@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 
 COUNT, FULL, ERROR, KILLED, HALF = range(5)
@@ -85,7 +86,8 @@ def looked(words: list[str]) -> dict[str, object]:
 
 
 def main(library_path: str, plan_path: str) -> None:
-    """One line of JSON for each run of the plan: ``before`` (words that make the old output, or none), ``words``, ``out``, ``places``, ``modes``, ``looks``."""
+    """One line of JSON for each run of the plan: ``before`` (words that make the old output, or none), ``words``, ``out``, ``places``, ``modes``, ``looks``;
+    ``each`` (or none): where memory is limited, each part is looked at as a group of its own, as if there were more than the memory holds."""
     import duckdb
     import numpy  # noqa: ICN001
     import pandas  # noqa: F401, ICN001
@@ -98,6 +100,10 @@ def main(library_path: str, plan_path: str) -> None:
     _ = duckdb, numpy
     library = ctypes.CDLL(library_path)
     plan = json.loads(Path(plan_path).read_text(encoding="utf-8"))
+    if plan.get("each"):
+        from analyzer.engine import grouped
+
+        grouped.Memory = partial(grouped.Memory, each=True)  # type: ignore[assignment, misc]
     out = Path(plan["out"])
     old = out.with_name("old")
     out.mkdir()

@@ -54,6 +54,15 @@ OUTPUTS = {
     "compare": Output(("compare", "CAPTURE", str(OLD), "-o", "OUT/x.html"), "x.html"),
     "wireshark": Output(("wireshark", "-o", "OUT/profiles"), "profiles/WinRM", clobbers=False),
 }
+CASES = {
+    "at once": ("analyze", "NEW", "-o", "CASE"),
+    "in groups": ("analyze", "NEW", "-o", "CASE", "--memory", "512M"),
+    "in jobs": ("analyze", "NEW", "-o", "CASE", "--scheduler", "serial", "--jobs", "OUT/jobs", "--memory", "512M"),
+    "added": ("analyze", "NEW", "--add", "CASE"),
+}
+"""Commands that write a case."""
+STORED = {"whole": (), "in groups": ("--memory", "512M")}
+"""What is looked at in jobs, whose store lies on the disk that fails."""
 RUN = list(OUTPUTS) if WHOLE else ["report", "parquet", "extract"]
 
 
@@ -78,14 +87,19 @@ def how(run: dict[str, Any]) -> str:
     return f"{run['mode']} at call {run['place']}: {run.get('code')} {run.get('stderr', '')[-300:]}"
 
 
-@pytest.mark.parametrize("over", [True, False], ids=["over-an-old-one", "new"])
-def test_a_case_is_the_old_one_or_the_new_one_or_says_that_it_is_not_whole(disk: Path, tmp_path: Path, *, over: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "over"),
+    [(name, over) for name in (CASES if WHOLE else ["at once", "in groups"]) for over in (True, False)],
+    ids=lambda value: value if isinstance(value, str) else "over-an-old-one" if value else "new",
+)
+def test_a_case_is_the_old_one_or_the_new_one_or_says_that_it_is_not_whole(disk: Path, tmp_path: Path, name: str, *, over: bool) -> None:
     case = str(tmp_path / "out" / "case")
     before = ["analyze", str(OLD), "-o", case] if over else []
-    words = ["analyze", str(NEW), "-o", case, *(["--clobber"] if over else [])]
+    places = {"NEW": str(NEW), "CASE": case, "OUT/jobs": str(tmp_path / "out" / "jobs")}
+    words = [*(places.get(word, word) for word in CASES[name]), *(["--clobber"] if over and name != "added" else [])]
     again = ["analyze", str(NEW), "-o", case, "--clobber"]
     reading = [["verify", case], ["show", "captures", case, "-f", "csv", "--columns", "capture,packets"], ["findings", case], ["transcript", case]]
-    first, *broken = runs(disk, tmp_path, {"before": before, "words": words, "looks": [*reading, again, reading[0]]})
+    first, *broken = runs(disk, tmp_path, {"before": before, "words": words, "looks": [*reading, again, reading[0]], "each": name.startswith("in ")})
     assert first["code"] == 0
     assert first["calls"] > 150, "the calls of all writers are met"
     assert not first["left"]
@@ -112,6 +126,26 @@ def test_a_case_is_the_old_one_or_the_new_one_or_says_that_it_is_not_whole(disk:
             assert not run["left"] or run["mode"] == "error", told
         assert "internal error" not in run.get("stderr", ""), told
         assert (written_again["code"], verified_again["code"]) == (0, 0), f"{told}: {written_again['stderr']}"
+
+
+@pytest.mark.parametrize("name", STORED if WHOLE else ["in groups"])
+def test_what_jobs_left_is_whole_or_is_made_again(disk: Path, tmp_path: Path, name: str) -> None:
+    """Whatever the disk of the store did: the same command says the same when the disk is whole again."""
+    words = ["analyze", str(NEW), "--scheduler", "serial", "--jobs", str(tmp_path / "out" / "jobs"), *STORED[name]]
+    first, *broken = runs(disk, tmp_path, {"before": [], "words": words, "looks": [words], "each": bool(STORED[name])})
+    (said,) = first["looks"]
+    assert (first["code"], said["code"]) == (0, 0), first["stderr"]
+    assert first["calls"] > 10
+    assert any(".found" in file for file in first["files"])
+    for run in broken:
+        told = how(run)
+        assert "internal error" not in run.get("stderr", ""), told
+        if run["status"] == 0:
+            assert run["code"] in {0, 2}, told
+            assert not run["code"] or len(run["stderr"]) > 10, f"{told}: why it failed is said"
+        (again,) = run["looks"]
+        assert again["code"] == 0, f"{told}: {again['stderr'][-300:]}"
+        assert again["stdout"] == said["stdout"], told
 
 
 @pytest.mark.parametrize("name", RUN)
