@@ -265,8 +265,7 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
         found = opened(captures[0])
         if found.in_groups:
             return _told_by_tables(found, given, fail_on, full=full, products=products, show_secrets=show_secrets, strict=strict)
-    if given.pseudonyms is not None or given.events:
-        given = given._replace(memory=None)
+    limit, given = given.memory, _at_once(given)
     if given.memory is not None and not any(map(api.is_case, captures)):
         _tables_suffice(form, keep, show_secrets=show_secrets)
     if given.memory is not None or given.scheduler is not None:
@@ -280,7 +279,25 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
         write([case.overview(width=width(), full=full, products=products, colour=colour())])
     else:
         write(case.machine(form))
+    _kept_to(limit)
     return exit_code(case, fail_on, strict=strict) if saved else USAGE
+
+
+def _at_once(given: Given) -> Given:
+    """Without a limit of memory where something was asked for that looks at all connections at once, which is told on stderr."""
+    if given.memory is None or (given.pseudonyms is None and not given.events):
+        return given
+    remark(f"winrm-analyzer: with {'--events' if given.events else '--pseudonyms'} all connections are looked at at once, whatever --memory says")
+    return given._replace(memory=None)
+
+
+def _kept_to(limit: int | None) -> None:
+    """What a process took beyond the limit is told on stderr. No issue says so, as it is of this run and machine, not of the captures."""
+    from analyzer.system.processes import most_resident
+
+    took = None if limit is None else most_resident()
+    if limit is not None and took is not None and took > limit:
+        remark(f"winrm-analyzer: a process took {took >> 20:,} MiB, more than the {limit >> 20:,} MiB of --memory (winrm-analyzer docs groups)")
 
 
 def _tables_tell(given: Given) -> bool:

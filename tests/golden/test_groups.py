@@ -207,6 +207,22 @@ def test_issues_are_counted_as_the_table_counts_them(tmp_path: Path, capsys: pyt
     assert "memory.limit, 150 x" in shown
 
 
+def test_what_was_taken_beyond_the_limit_is_said(fifty: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit("analyze", fifty, "--memory", "1M") == 0
+    assert "MiB, more than the 1 MiB of --memory" in capsys.readouterr().err
+    assert _exit("analyze", fifty, "--memory", "1T") == 0
+    assert "--memory" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--events", "--pseudonyms"])
+def test_a_limit_that_an_option_lifts_is_said(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = tmp_path / "given"
+    if option == "--events":
+        given.write_text("")
+    _exit("analyze", made(tmp_path / "one.pcap", 2, 2), "--memory", "1T", option, str(given))
+    assert f"with {option} all connections are looked at at once, whatever --memory says" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("asked", [("-f", "json"), ("-f", "jsonl"), ("--keep", "texts", "-o"), ("--show-secrets",)])
 def test_what_needs_records_is_refused_before_anything_is_read(asked: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*asked, str(tmp_path / "case")] if asked[-1] == "-o" else [*asked]
