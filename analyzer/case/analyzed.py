@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from analyzer.records.transport import Stream
     from analyzer.reports.masking import Mask
     from analyzer.reports.raw import Fetch, Piece
+    from analyzer.tables.column import ByColumn
     from analyzer.tables.lookup import Named
 
     Record: TypeAlias = Named | Request | Response | Absent
@@ -86,10 +87,17 @@ class Case(CaseTables):
         """The cells of a table, row by row; passwords in its texts are masked unless ``show_secrets``. Also of ``ladders``, the arrows of the diagrams."""
         from analyzer.engine.store import table_of
 
-        show = show_secrets or self._shows
-        table = table_of(name)
+        show, table = show_secrets or self._shows, table_of(name)
         rows = table.values(self._result_for(name, show_secrets=show))
         return rows if show else self._mask.cells(table, rows)
+
+    def by_column(self, name: str, *, show_secrets: bool = False) -> ByColumn:
+        """The same cells, column by column."""
+        from analyzer.engine.store import table_of
+
+        show, table = show_secrets or self._shows, table_of(name)
+        columns = table.columns_of(self._result_for(name, show_secrets=show))
+        return columns if show else self._mask.columns(table, columns)
 
     def offered_as(self, path: str, options: Sequence[tuple[str, object]] = ()) -> None:
         """The commands that the first screen offers are given this input, and these options, from now on."""
@@ -123,10 +131,9 @@ class Case(CaseTables):
         from analyzer.engine.store import save
 
         inputs = self.input_paths()
-        about = {**self.manifest(), "show_secrets": show_secrets}
         more = self._contents(keep, show_secrets=show_secrets)
-        about["keeps"] = sorted(more)
-        save(Path(path), lambda name: self.cells(name, show_secrets=show_secrets), about, inputs, clobber=clobber, more=more, progress=progress)
+        about = {**self.manifest(), "show_secrets": show_secrets, "keeps": sorted(more)}
+        save(Path(path), lambda name: self.by_column(name, show_secrets=show_secrets), about, inputs, clobber=clobber, more=more, progress=progress)
         return opened_folder(path)
 
     def _contents(self, keep: Collection[str], *, show_secrets: bool) -> dict[str, Callable[[], builtins.bytes]]:
@@ -333,8 +340,7 @@ class Case(CaseTables):
         from analyzer.reports import machine
         from analyzer.version import __version__
 
-        write = machine.document if form == "json" else machine.lines
-        return write(self._hashed(self._told), __version__)
+        return (machine.document if form == "json" else machine.lines)(self._hashed(self._told), __version__)
 
     def at_least(self, level: str) -> Case:
         """The case with only the findings of this severity and graver ones; their ids stay."""
@@ -345,14 +351,9 @@ class Case(CaseTables):
     @property
     def failures(self) -> tuple[str, ...]:
         """What made the result partial: issues of level error, and files that were passed over, as text; empty when there are none."""
-        from analyzer.tables.issues import is_partial, level
+        from analyzer.tables.issues import failures
 
-        captures, issues = self.evidence.captures, self._told.evidence.issues
-        return tuple(
-            f"{captures[issue.capture].name + ': ' if issue.capture is not None else ''}{issue.code}: {issue.detail}"
-            for issue in issues
-            if is_partial(issue.code, level(issue))
-        )
+        return failures(self.evidence.captures, self._told.evidence.issues)
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -379,10 +380,9 @@ class Case(CaseTables):
         return self.result if self._shows else self._mask.told(self.result)
 
     def _hashed(self, result: Result) -> Result:
-        from msgspec.structs import replace
+        from analyzer.engine.intact import with_hashes
 
-        evidence, hashes = result.evidence, self._hashes
-        return replace(result, evidence=replace(evidence, captures=tuple(replace(one, sha256=hashes.get(one.ordinal)) for one in evidence.captures)))
+        return with_hashes(result, self._hashes)
 
     @cached_property
     def _hashes(self) -> Mapping[int, str | None]:
@@ -392,8 +392,8 @@ class Case(CaseTables):
         return {one.ordinal: hash_of(one) for one in self.evidence.captures}
 
     def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:
-        found, kept = self.evidence, self.result.findings
-        counts = {"connection": len(found.connections), "exchange": len(found.exchanges), "finding": len(kept), "issue": len(found.issues)}
+        found = self.evidence
+        counts = {"connection": len(found.connections), "exchange": len(found.exchanges), "finding": len(self.result.findings), "issue": len(found.issues)}
         return [capture.name for capture in found.captures], counts
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analyzer.records.files import MovedFile
     from analyzer.records.hashes import HashLine
     from analyzer.records.result import Result
+    from analyzer.tables.column import ByColumn
 
 
 class SharedCase(Case):
@@ -59,6 +60,12 @@ class SharedCase(Case):
         if show_secrets:
             self.show_secrets()
         return super().cells(name)  # type: ignore[return-value]
+
+    def by_column(self, name: str, *, show_secrets: bool = False) -> ByColumn:
+        """As `Case.by_column`. `UsageError`: ``show_secrets``."""
+        if show_secrets:
+            self.show_secrets()
+        return super().by_column(name)
 
     def transcript(self, *, show_secrets: bool = False, colour: bool = False, width: int | None = None) -> str:
         """As `Case.transcript`. `UsageError`: ``show_secrets``."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analyzer.reports.masking import Mask
 
     Again = Callable[[], Case]
+    from analyzer.tables.column import ByColumn
 
 
 _KEYS = "give them again (--secrets, --keytab, --keylog), or let a case hold it: analyze --keep"
@@ -98,6 +99,12 @@ class StoredCase(Case):
         if show_secrets:
             self._must_hold_secrets()
         return super().cells(name, show_secrets=show_secrets)
+
+    def by_column(self, name: str, *, show_secrets: bool = False) -> ByColumn:
+        """The same, column by column."""
+        if show_secrets:
+            self._must_hold_secrets()
+        return super().by_column(name, show_secrets=show_secrets)
 
     def export(self, name: str, form: str = "", *, connections: Any = (), show_secrets: bool = False) -> Iterator[str]:  # noqa: ANN401  as the class above
         """As a case out of captures does it. `UsageError`: ``show_secrets``, and the folder was written without."""

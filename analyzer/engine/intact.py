@@ -1,6 +1,6 @@
 """Whether captures are still what was read, at the end of a run and when they are hashed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -36,6 +36,12 @@ def hash_of(capture: Capture) -> str | None:
     path = on_disk(capture.path)
     made = sha256(Path(path))
     return made if capture.identity is None or not difference(capture.identity, identity_at(path)) else None
+
+
+def with_hashes(result: Result, hashes: Mapping[int, str | None]) -> Result:
+    """The result with the SHA-256 of its captures, by their ordinals."""
+    captures = tuple(replace(one, sha256=hashes.get(one.ordinal)) for one in result.evidence.captures)
+    return replace(result, evidence=replace(result.evidence, captures=captures))
 
 
 def unhashed(capture: Capture) -> str:

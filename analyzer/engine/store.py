@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from analyzer.capture.open import is_pipe, on_disk
 from analyzer.errors import InputError, OutputError
@@ -22,10 +22,13 @@ from analyzer.reports.drawings import LADDERS
 from analyzer.system import files
 from analyzer.system.files import UNFINISHED, is_unfinished, is_url, owner_only, reachable
 from analyzer.system.outputs import folder_to_disk, fresh_folder, make_folder, move, remove_empty, remove_folder, to_disk, write_file
-from analyzer.tables.column import Value
-from analyzer.tables.frames import frame_of
+from analyzer.tables.column import ByColumn, Value
+from analyzer.tables.frames import frame_of, frame_of_columns
 from analyzer.tables.query import join_parquet, read_parquet, write_parquet
 from analyzer.tables.registry import TABLES, AnyTable, table_named
+
+Rows: TypeAlias = "Iterable[tuple[Value, ...]] | ByColumn"
+"""The cells of a table, row by row or column by column."""
 
 __all__ = ["CHECKSUM", "EXPORTS", "MANIFEST", "STORED", "differences", "manifest", "on_disk", "read", "refuse", "save", "sha256", "table_of"]
 
@@ -93,7 +96,7 @@ def interrupted(folder: Path) -> str:
 
 def save(
     folder: Path,
-    cells: Callable[[str], Iterable[tuple[Value, ...]]],
+    cells: Callable[[str], Rows],
     about: Mapping[str, object],
     inputs: Sequence[str],
     *,
@@ -118,7 +121,7 @@ def save(
 
 def _write(
     folder: Path,
-    cells: Callable[[str], Iterable[tuple[Value, ...]]],
+    cells: Callable[[str], Rows],
     about: Mapping[str, object],
     more: Mapping[str, Callable[[], bytes]],
     progress: Callable[[str, int, int], None],
@@ -146,7 +149,7 @@ def _write(
 
 def _filled(
     fresh: Path,
-    cells: Callable[[str], Iterable[tuple[Value, ...]]],
+    cells: Callable[[str], Rows],
     more: Mapping[str, Callable[[], bytes]],
     progress: Callable[[str, int, int], None],
 ) -> dict[str, object]:
@@ -167,8 +170,11 @@ def _filled(
     return {"counters": counters, "outputs": outputs}
 
 
-def _write_rows(table: AnyTable, rows: Iterable[tuple[Value, ...]], path: Path) -> int:
+def _write_rows(table: AnyTable, rows: Rows, path: Path) -> int:
     """The rows as a Parquet file; how many there are. Those of no list are written piece by piece, which takes the memory of one piece only."""
+    if isinstance(rows, ByColumn):
+        write_parquet(frame_of_columns(table, rows), path)
+        return len(rows.cells[0])
     if isinstance(rows, list):
         write_parquet(frame_of(table, rows), path)
         return len(rows)

@@ -17,11 +17,16 @@ from analyzer.tables.column import Column, Dtype, Table, Value
 
 
 class Rung(Struct, frozen=True, gc=False):
-    """An arrow of a drawing, and the captures of the run."""
+    """An arrow of a drawing, with what the drawing says of its lanes (None where it has two), and the captures of the run."""
 
-    drawing: Drawing
+    title: str
+    lanes: tuple[str | None, ...]
+    hosts: tuple[str | None, ...]
     arrow: Arrow
     captures: Sequence[Capture]
+
+
+_LANES = 3
 
 
 def _rows(result: Result) -> Iterator[Rung]:
@@ -30,19 +35,11 @@ def _rows(result: Result) -> Iterator[Rung]:
 
 
 def _rungs(drawing: Drawing, captures: Sequence[Capture]) -> Iterator[Rung]:
+    none: tuple[None, ...] = (None,) * (_LANES - len(drawing.lanes))
+    lanes = (*(lane.title for lane in drawing.lanes), *none)
+    hosts = (*(f"{lane.host} ({lane.name})" if lane.name else lane.host for lane in drawing.lanes), *none)
     for arrow in drawing.arrows:
-        yield Rung(drawing, arrow, captures)
-
-
-def _lane(row: Rung, place: int) -> str | None:
-    return row.drawing.lanes[place].title if place < len(row.drawing.lanes) else None
-
-
-def _host(row: Rung, place: int) -> str | None:
-    if place >= len(row.drawing.lanes):
-        return None
-    lane = row.drawing.lanes[place]
-    return f"{lane.host} ({lane.name})" if lane.name else lane.host
+        yield Rung(drawing.title, lanes, hosts, arrow, captures)
 
 
 def _capture(row: Rung) -> str | None:
@@ -51,13 +48,13 @@ def _capture(row: Rung) -> str | None:
 
 
 _COLUMNS: tuple[Column[Rung], ...] = (
-    Column("drawing", Dtype.TEXT, lambda row: row.drawing.title, "The route or the connection that is drawn."),
-    Column("lane_1", Dtype.TEXT, lambda row: _lane(row, 0), "The leftmost lane."),
-    Column("host_1", Dtype.TEXT, lambda row: _host(row, 0), "Its host, with its name."),
-    Column("lane_2", Dtype.TEXT, lambda row: _lane(row, 1), "The second lane."),
-    Column("host_2", Dtype.TEXT, lambda row: _host(row, 1), "Its host, with its name."),
-    Column("lane_3", Dtype.TEXT, lambda row: _lane(row, 2), "The third lane; null when there are two."),
-    Column("host_3", Dtype.TEXT, lambda row: _host(row, 2), "Its host, with its name."),
+    Column("drawing", Dtype.TEXT, lambda row: row.title, "The route or the connection that is drawn."),
+    Column("lane_1", Dtype.TEXT, lambda row: row.lanes[0], "The leftmost lane."),
+    Column("host_1", Dtype.TEXT, lambda row: row.hosts[0], "Its host, with its name."),
+    Column("lane_2", Dtype.TEXT, lambda row: row.lanes[1], "The second lane."),
+    Column("host_2", Dtype.TEXT, lambda row: row.hosts[1], "Its host, with its name."),
+    Column("lane_3", Dtype.TEXT, lambda row: row.lanes[2], "The third lane; null when there are two."),
+    Column("host_3", Dtype.TEXT, lambda row: row.hosts[2], "Its host, with its name."),
     Column("time", Dtype.TIME, lambda row: row.arrow.time_ns, "When, by the clock of the reference capture."),
     Column("left_lane", Dtype.INTEGER, lambda row: row.arrow.left, "The arrow lies between this lane (from 0) and the next."),
     Column("rightward", Dtype.FLAG, lambda row: row.arrow.rightward, "It points to the right."),

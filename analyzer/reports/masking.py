@@ -25,9 +25,9 @@ from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports import typed_json
 from analyzer.reports.spans import STARS, Span, found_in, merged, part, without
-from analyzer.reports.spellings import SHORTEST, forms
-from analyzer.reports.typed_late import arguments_in, dialect_of, secrets_in
-from analyzer.tables.column import Table, Value, through
+from analyzer.reports.spellings import SHORTEST, forms, has_run
+from analyzer.reports.typed_late import arguments_in, dialect_of, inside, learned, secrets_in
+from analyzer.tables.column import ByColumn, Table, Value, columns_through, through
 
 if TYPE_CHECKING:
     from analyzer.reports.typed import Dialect
@@ -39,34 +39,16 @@ _LINES = {"commands": ("kind", ("winrs", "powershell", "cim")), "streams": ("str
 _COMMAND_LINES = ("text", "text_decoded", "message")
 _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
+_MOST_HEADS = 4096
+"""Heads (mostly equal ones are one object) whose masked form is kept."""
 _QUOTED = re.compile("\u201c([^\u201d]*+)(\u201d|\\Z)")
 """What a finding quotes of a command line; rules put it in these marks (`rules.attack`)."""
-_LEARNED, _MOST_LEARNED, _LONG = 6, 1000, 1000
-"""Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too; how many such; characters of a long text."""
+_LONG = 1000
+"""Characters of a long text."""
 _HEX = r"[0-9A-Fa-f]{8,}"
-_ALL_HEX_AS_ZERO = bytes(ord("0") if chr(code) in "0123456789abcdefABCDEF" else ord(" ") for code in range(256))
 _BLOB = r"[A-Za-z0-9+/_-]{24,}=*"
 _SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
-_HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination", "host_1", "host_2", "host_3")
-NAMES = frozenset({"user", "account", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})
-"""Columns that hold a name."""
-OURS = frozenset(
-    """
-    capture path format link_types sha256 connection_id community_id client_ip server_ip role protocol route_id close closed_by tunnel_of ja3 ja4
-    tls_certificate_sha256 twin_of packets exchange_id method request_version response_version auth_scheme mechanism auth_step proxy_auth_scheme
-    request_protection response_protection quality action_absent client_exchange_id upstream_exchange_id client_connection_id upstream_connection_id
-    basis authentication_id first_exchange_id last_exchange_id audience scheme outcome ntlm_version server_os_build secret_tag offers message_id
-    direction protection opened_absent secret_used check text_sha256 shell_id command_id kind connections state stream proxy_ip http_1_1
-    connection_authentication keeps_open_after_success connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request
-    routes finding_id rule severity subject exchanges filter reference attack evidence code level record means timestamp_desc table drawing lane_1
-    lane_2 lane_3 tone session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered tls_handshake
-    tls_version tls_alert socks_version socks_reply proxy_header_client proxy_header_server alert_by handshake versions_offered ciphers_offered version
-    cipher certificate_not_before certificate_not_after certificate_validity certificate_key certificate_signature certificate_sha256 client_certificate
-    alert alert_level stream_error tag file key_used incident_id owner party_id findings explained_by explains settings reference_url reference_text certainty
-    """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
-)
-"""Columns of ids, addresses, numbers of packets and closed words."""
 
 
 class Mask:
@@ -90,6 +72,8 @@ class Mask:
         self._sizes = sorted({len(one) for one in self._digits})
         self._seen: dict[tuple[str, str], str] = {}
         self._fields: dict[tuple[str, str], tuple[str, str]] = {}
+        self._heads: dict[int, tuple[tuple[Header, ...], tuple[Header, ...]]] = {}  # with the object, as the number of one that is gone is given to another
+        self._secrets: dict[tuple[str, str | None, str], tuple[str, ...]] = {}
 
     def __repr__(self) -> str:
         return f"<Mask: {len(self._values)} passwords, {len(self._digits)} keys>"
@@ -132,7 +116,7 @@ class Mask:
 
     def having_read(self, commands: Iterable[Command]) -> Mask:
         """The same, which knows the secrets in these commands wherever else they stand: bodies are masked one by one."""
-        words = _learned(word for one in commands for word in _inside(one))
+        words = learned(word for one in commands for word in self._inside(one))
         return Mask((*self._values, *words), self._keys, self._names, map(bytes.fromhex, self._digits), strict=self.strict)
 
     def _typed(self, text: str, dialect: Dialect | None) -> Iterator[Span]:
@@ -191,15 +175,26 @@ class Mask:
 
     def _judged(self, result: Result) -> Result:
         incidents = tuple([replace(one, title=self.known(one.title), change=self.known(one.change)) if self.knows else one for one in result.incidents])
-        learned = Mask(_learned(value for one in result.commands for value in _inside(one)) if any("\u201c" in one.why for one in result.findings) else ())
-        findings, cards = tuple([learned._finding(self._finding(one)) for one in result.findings]), tuple(map(self._card, result.scorecards))
+        learnt = Mask(learned(value for one in result.commands for value in self._inside(one)) if any("\u201c" in one.why for one in result.findings) else ())
+        findings, cards = tuple([learnt._finding(self._finding(one)) for one in result.findings]), tuple(map(self._card, result.scorecards))
         return replace(result, findings=findings, scorecards=cards, incidents=incidents, diagnosis=tuple(map(self.known, result.diagnosis)))
 
     def cells(self, table: Table[Any], rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
-        """The rows without secrets, by the name of the column: all texts but for `OURS`."""
-        typed = typed_json.TYPED.get(table.name, ())
+        """The rows without secrets, by the name of the column: all texts but for `typed_json.OURS`."""
         if self.strict and table.name in _LINES:
             rows = [self._stripped(table.names, row, *_LINES[table.name]) for row in rows]
+        return through(self._filters(table), rows)
+
+    def columns(self, table: Table[Any], columns: ByColumn) -> ByColumn:
+        """The same of cells column by column."""
+        if self.strict and table.name in _LINES and columns.cells[0]:
+            rows = self.cells(table, list(zip(*columns.cells, strict=True)))
+            return ByColumn([list(cells) for cells in zip(*rows, strict=True)])
+        return columns_through(self._filters(table), columns)
+
+    def _filters(self, table: Table[Any]) -> dict[int, Callable[[str], str]]:
+        """What goes over the texts of which column, by its place."""
+        typed = typed_json.TYPED.get(table.name, ())
         filters: dict[int, Callable[[str], str]] = {}
         for place, name in enumerate(table.names):
             if table.name == "findings" and name in ("title", "why"):
@@ -208,9 +203,9 @@ class Mask:
                 filters[place] = self.body if table.name == "events" else self.started
             elif name in typed:
                 filters[place] = self.json if table.name == "operations" or name in typed_json.JSON_COLUMNS else self.typed
-            elif name not in OURS and self.knows:
-                filters[place] = self.named if name in NAMES else self.known
-        return through(filters, rows)
+            elif name not in typed_json.OURS and self.knows:
+                filters[place] = self.named if name in typed_json.NAMES else self.known
+        return filters
 
     def _stripped(self, names: Sequence[str], row: tuple[Value, ...], told_by: str, values: Sequence[str]) -> tuple[Value, ...]:
         """A row of which ``told_by`` tells that its typed columns are command lines or input, without their arguments."""
@@ -220,13 +215,14 @@ class Mask:
         return tuple(self.line(cell, str(kind)) if isinstance(cell, str) and name in _COMMAND_LINES else cell for name, cell in zip(names, row, strict=True))
 
     def _evidence(self, evidence: Evidence, commands: tuple[Command, ...], shells: tuple[Shell, ...]) -> Evidence:
-        exchanges = {name: self._exchange(one) for name, one in evidence.exchanges.items()}
+        changed = {one.id: made for one in evidence.exchanges.values() if (made := self._exchange(one)) is not one}
         talks, talks_of = self._talks(evidence)
+        of = evidence.exchanges_of
         return replace(
             evidence,
-            exchanges=exchanges,
-            exchanges_of={name: tuple(exchanges[one.id] for one in own) for name, own in evidence.exchanges_of.items()},
-            messages={name: self._message(one) for name, one in evidence.messages.items()},
+            exchanges={name: changed.get(one.id, one) for name, one in evidence.exchanges.items()} if changed else evidence.exchanges,
+            exchanges_of={name: tuple([changed.get(one.id, one) for one in own]) for name, own in of.items()} if changed else of,
+            messages={name: self._message(one) for name, one in evidence.messages.items()} if self.knows else evidence.messages,
             conversations=talks,
             conversations_of=talks_of,
             issues=tuple(self._issue(one) for one in evidence.issues),
@@ -250,15 +246,31 @@ class Mask:
         text = self.line(one.text, one.kind)
         if decoded != one.decoded and not self.strict:
             text = self._encoded(one.text, text, one.decoded or "")
-        return replace(one, text=text, decoded=decoded, outputs=self._outputs(one), user=self._maybe(one.user))
+        outputs, user = self._outputs(one), self._maybe(one.user)
+        if outputs is one.outputs and (text, decoded, user) == (one.text, one.decoded, one.user):
+            return one
+        return replace(one, text=text, decoded=decoded, outputs=outputs, user=user)
+
+    def _inside(self, one: Command) -> tuple[str, ...]:
+        """The secrets in a command. The same command comes again and again."""
+        if len(one.text) + len(one.decoded or "") > _REMEMBERED:
+            return tuple(inside(one))
+        known = self._secrets.get(key := (one.text, one.decoded, one.kind))
+        if known is None:
+            if len(self._secrets) >= _MOST_REMEMBERED:
+                self._secrets.clear()
+            known = self._secrets[key] = tuple(inside(one))
+        return known
 
     def _outputs(self, one: Command) -> Sequence[Output]:
         """Streams of bytes run on from piece to piece; an object is a text of its own, on a line of its own. What was typed in is a command line."""
         outputs = tuple(one.outputs)
-        learned = [word for word in one.text.split()[1:] if len(word) >= SHORTEST] if self.strict else _learned(_inside(one))
+        if not outputs:
+            return one.outputs
         from analyzer.reports.transcript import BYTE_STREAMS
         from analyzer.reports.typed.programs import reads_secret
 
+        learnt = [word for word in one.text.split()[1:] if len(word) >= SHORTEST] if self.strict else learned(self._inside(one))
         made, secret_input = list(outputs), reads_secret(one.text)
         for stream in sorted({one.stream for one in outputs}):
             places = [place for place, output in enumerate(outputs) if output.stream == stream]
@@ -266,11 +278,11 @@ class Mask:
             between = "" if stream in BYTE_STREAMS else "\n"
             whole = between.join(pieces)
             spans = ((0, len(whole)),) if stream in _INPUTS and secret_input else self._typed(whole, None) if stream in _INPUTS else secrets_in(whole)
-            for place, text in zip(places, self._apart(whole, pieces, (*spans, *found_in(whole, learned)), len(between)), strict=True):
+            for place, text in zip(places, self._apart(whole, pieces, (*spans, *found_in(whole, learnt)), len(between)), strict=True):
                 if text != outputs[place].text:
                     made[place] = outputs[place]._replace(text=text)
         hidden = (*(_INPUTS if secret_input else ()), *(("host",) if self.strict else ()))
-        made = typed_json.objects_without(made, self.json, self.typed, Mask(learned).known, hidden)
+        made = typed_json.objects_without(made, self.json, self.typed, Mask(learnt).known, hidden)
         return one.outputs if all(new is old for new, old in zip(made, outputs, strict=True)) else tuple(made)
 
     def _encoded(self, original: str, text: str, decoded: str) -> str:
@@ -309,8 +321,13 @@ class Mask:
 
     def fields(self, fields: tuple[Header, ...]) -> tuple[Header, ...]:
         """Header fields as they may be shown: of credentials and tokens only the scheme."""
-        made = tuple([self._field(header) for header in fields])
-        return fields if made == fields else made
+        known = self._heads.get(id(fields))
+        if known is None:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            made = tuple([self._field(header) for header in fields])
+            known = self._heads[id(fields)] = fields, fields if made == fields else made
+        return known[1]
 
     def _field(self, header: Header) -> Header:
         name, value = header.name, header.value
@@ -366,7 +383,7 @@ class Mask:
             while at >= 0:
                 yield max(0, at - len(before)), min(len(text), at + len(form) + len(after))
                 at = text.find(form, at + 1)
-        if self._digits and (len(text) < _LONG or _has_run(text, self._sizes[0])):
+        if self._digits and (len(text) < _LONG or has_run(text, self._sizes[0])):
             for run in re.finditer(_HEX, text):
                 yield from self._keys_in(run[0].lower(), run.start())
 
@@ -380,21 +397,3 @@ class Mask:
 def masked(text: str) -> str:
     """The text without what looks like a password."""
     return without(text, secrets_in(text))
-
-
-def _inside(one: Command) -> Iterator[str]:
-    """The secrets in a command's text and in its decoded layers, without their quotes."""
-    for text, dialect in ((one.text, dialect_of(one.kind)), (one.decoded or "", dialect_of("powershell"))):
-        for begin, end in secrets_in(text, dialect):
-            yield text[begin:end].strip("\"'")
-
-
-def _learned(values: Iterable[str]) -> list[str]:
-    """Those that no ordinary word can be: long enough, with digits or signs among letters."""
-    kept = dict.fromkeys(value for value in values if len(value) >= _LEARNED and not value.isalpha() and not value.isdigit() and " " not in value)
-    return list(kept)[:_MOST_LEARNED]
-
-
-def _has_run(text: str, size: int) -> bool:
-    """True when so many hexadecimal digits stand together: on a long text this is much cheaper than a search for runs."""
-    return b"0" * size in text.encode("ascii", "replace").translate(_ALL_HEX_AS_ZERO)

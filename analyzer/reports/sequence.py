@@ -8,6 +8,7 @@ what a capture's clock is ahead (`Capture.clock_offset_ns`) is taken off, so tha
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from analyzer.errors import UsageError
@@ -153,7 +154,8 @@ def _lane(evidence: Evidence, title: str, addresses: list[str]) -> Lane:
 
 
 def _sorted(arrows: list[Arrow]) -> tuple[Arrow, ...]:
-    return tuple(_foreign_folded(sorted(arrows, key=lambda arrow: (arrow.time_ns, arrow.packet, arrow.left))))
+    arrows.sort(key=attrgetter("time_ns", "packet", "left"))
+    return tuple(_foreign_folded(arrows)) if any(arrow.tone == "foreign" for arrow in arrows) else tuple(arrows)
 
 
 def _foreign_folded(arrows: list[Arrow]) -> Iterator[Arrow]:
@@ -175,8 +177,8 @@ def _foreign_folded(arrows: list[Arrow]) -> Iterator[Arrow]:
 def _arrows(evidence: Evidence, connection: Connection, lanes: tuple[Lane, ...], left: int, client: str | None = None) -> Iterator[Arrow]:
     """``client``: on an upstream leg the client's connection of the route; what goes on for another one says so."""
     ahead = evidence.captures[connection.capture].clock_offset_ns
-    for arrow in _as_captured(evidence, connection, lanes, left, client):
-        yield arrow._replace(time_ns=arrow.time_ns - ahead)
+    arrows = _as_captured(evidence, connection, lanes, left, client)
+    return (arrow._replace(time_ns=arrow.time_ns - ahead) for arrow in arrows) if ahead else arrows
 
 
 def _as_captured(evidence: Evidence, connection: Connection, lanes: tuple[Lane, ...], left: int, client: str | None) -> Iterator[Arrow]:
@@ -218,7 +220,7 @@ def _refuses(evidence: Evidence, exchange: Exchange, status: int) -> bool:
 
 
 def _message(evidence: Evidence, one: Request | Response, head: str, left: int, tokens: Mapping[str, tuple[str, ...]]) -> Arrow:
-    packets = number_set(sorted({key_number(key) for key in one.packets})) or "?"
+    packets = number_set(sorted(set(map(key_number, one.packets)))) or "?"
     parts = list(tokens.get(one.id, ()))
     message = evidence.messages.get(one.id)
     if message is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 SHORTEST = 4
 """Characters; a shorter value would blot out half of every text."""
+_ALL_HEX_AS_ZERO = bytes(ord("0") if chr(code) in "0123456789abcdefABCDEF" else ord(" ") for code in range(256))
 
 
 def hidden_forms(value: str) -> Iterator[str]:
@@ -49,3 +50,8 @@ def forms(values: Sequence[str], keys: Sequence[bytes]) -> tuple[list[tuple[str,
     texts = {("", form, "") for form in written} | {form for data in (*encoded, *keys) for form in base64_forms(data)}
     digits = frozenset(data.hex() for data in (*encoded, *keys))
     return sorted(form for form in texts if len(form[1]) >= SHORTEST), digits
+
+
+def has_run(text: str, size: int) -> bool:
+    """True when so many hexadecimal digits stand together: on a long text this is much cheaper than a search for runs."""
+    return b"0" * size in text.encode("ascii", "replace").translate(_ALL_HEX_AS_ZERO)

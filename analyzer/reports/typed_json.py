@@ -41,6 +41,25 @@ TYPED = {
 """By table, the columns that hold what somebody typed: what looks like a secret is looked for there, too (`typed`)."""
 REPEATING = {("events", "message"), ("host_events", "command_line")}
 """What repeats a command line: of it as little is shown under ``strict`` as of others."""
+_HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination", "host_1", "host_2", "host_3")
+NAMES = frozenset({"user", "account", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})
+"""Columns that hold a name."""
+OURS = frozenset(
+    """
+    capture path format link_types sha256 connection_id community_id client_ip server_ip role protocol route_id close closed_by tunnel_of ja3 ja4
+    tls_certificate_sha256 twin_of packets exchange_id method request_version response_version auth_scheme mechanism auth_step proxy_auth_scheme
+    request_protection response_protection quality action_absent client_exchange_id upstream_exchange_id client_connection_id upstream_connection_id
+    basis authentication_id first_exchange_id last_exchange_id audience scheme outcome ntlm_version server_os_build secret_tag offers message_id
+    direction protection opened_absent secret_used check text_sha256 shell_id command_id kind connections state stream proxy_ip http_1_1
+    connection_authentication keeps_open_after_success connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request
+    routes finding_id rule severity subject exchanges filter reference attack evidence code level record means timestamp_desc table drawing lane_1
+    lane_2 lane_3 tone session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered tls_handshake
+    tls_version tls_alert socks_version socks_reply proxy_header_client proxy_header_server alert_by handshake versions_offered ciphers_offered version
+    cipher certificate_not_before certificate_not_after certificate_validity certificate_key certificate_signature certificate_sha256 client_certificate
+    alert alert_level stream_error tag file key_used incident_id owner party_id findings explained_by explains settings reference_url reference_text certainty
+    """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
+)
+"""Columns of ids, addresses, numbers of packets and closed words."""
 _DEPTH = 32
 """Levels of objects and lists that are looked into; what lies deeper is filtered as one text."""
 

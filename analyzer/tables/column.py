@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from itertools import islice
 from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -12,6 +13,8 @@ Value: TypeAlias = str | int | float | bool | None
 """A cell. Times are int nanoseconds since 1970 UTC until a writer or a DataFrame shows them."""
 
 Row = TypeVar("Row")
+_PIECE = 1000
+"""Rows that are there at a time: of most tables they are made for their cells only."""
 
 
 class Dtype(StrEnum):
@@ -33,6 +36,12 @@ class Column(Struct, Generic[Row], frozen=True, gc=False):
     means: str
 
 
+class ByColumn(Struct, frozen=True, gc=False):
+    """The cells of a table, column by column."""
+
+    cells: list[list[Value]]
+
+
 class Table(Struct, Generic[Row], frozen=True, gc=False):
     """One table. ``rows`` gives its rows in order; ``screen`` names the columns that a terminal shows when nobody asks for others."""
 
@@ -49,18 +58,40 @@ class Table(Struct, Generic[Row], frozen=True, gc=False):
 
     def values(self, result: Result) -> list[tuple[Value, ...]]:
         """All cells, row by row, in the order of the columns."""
-        asked = [column.get for column in self.columns]
-        return [tuple([get(row) for get in asked]) for row in self.rows(result)]
+        rows = iter(self.rows(result))
+        made: list[tuple[Value, ...]] = []
+        while piece := list(islice(rows, _PIECE)):
+            made.extend(zip(*[map(column.get, piece) for column in self.columns], strict=True))
+        return made
+
+    def columns_of(self, result: Result) -> ByColumn:
+        """All cells, column by column, in the order of the rows: what makes a frame, without a tuple for each row."""
+        rows = iter(self.rows(result))
+        made: list[list[Value]] = [[] for _ in self.columns]
+        while piece := list(islice(rows, _PIECE)):
+            for column, cells in zip(self.columns, made, strict=True):
+                cells.extend(map(column.get, piece))
+        return ByColumn(made)
 
 
 def through(filters: Mapping[int, Callable[[str], str]], rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
     """The rows with the texts at these places as their filters leave them. Each text is filtered once, however many rows have it."""
-    changed: dict[int, dict[str, str]] = {}
-    for place, kept in filters.items():
-        made = {text: shown for text in {row[place] for row in rows} if isinstance(text, str) and (shown := kept(text)) != text}
-        if made:
-            changed[place] = made
+    changed = {place: made for place, kept in filters.items() if (made := _changed(kept, (row[place] for row in rows)))}
     return [_with(changed, row) for row in rows] if changed else rows
+
+
+def columns_through(filters: Mapping[int, Callable[[str], str]], columns: ByColumn) -> ByColumn:
+    """The same of columns."""
+    found = list(columns.cells)
+    for place, kept in filters.items():
+        made = _changed(kept, found[place])
+        if made:
+            found[place] = [made.get(cell, cell) if isinstance(cell, str) else cell for cell in found[place]]
+    return ByColumn(found)
+
+
+def _changed(kept: Callable[[str], str], cells: Iterable[Value]) -> dict[str, str]:
+    return {text: shown for text in set(cells) if isinstance(text, str) and (shown := kept(text)) != text}
 
 
 def _with(changed: Mapping[int, Mapping[str, str]], row: tuple[Value, ...]) -> tuple[Value, ...]:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from analyzer.records.auth import Audience, Conversation, Mechanism
 from analyzer.records.capture import Capture
 from analyzer.records.evidence import Evidence
-from analyzer.records.http import Exchange, Header, Request, Response
+from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent
 from analyzer.records.result import Result
 from analyzer.records.sealing import Message
@@ -24,6 +24,8 @@ class ExchangeRow(Struct, frozen=True, gc=False):
     captures: Sequence[Capture]
     request: Request | None
     response: Response | None
+    request_fields: headers.Fields
+    response_fields: headers.Fields
     asked: Message | None
     answered: Message | None
     mechanism: Mechanism | None
@@ -34,6 +36,7 @@ class ExchangeRow(Struct, frozen=True, gc=False):
 def _rows(result: Result) -> Iterator[ExchangeRow]:
     evidence = result.evidence
     mechanisms = _mechanisms(evidence.conversations)
+    fields = headers.fields_of()
     for exchange in evidence.exchanges.values():
         request, response = headers.request_of(exchange.request), headers.response_of(exchange.response)
         yield ExchangeRow(
@@ -41,6 +44,8 @@ def _rows(result: Result) -> Iterator[ExchangeRow]:
             captures=evidence.captures,
             request=request,
             response=response,
+            request_fields=fields(request.headers) if request else headers.NO_FIELDS,
+            response_fields=fields(response.headers) if response else headers.NO_FIELDS,
             asked=_message(evidence, request),
             answered=_message(evidence, response),
             mechanism=mechanisms.get(exchange.id),
@@ -63,24 +68,12 @@ def _message(evidence: Evidence, message: Request | Response | None) -> Message 
     return evidence.messages.get(message.id) if message else None
 
 
-def _request_headers(row: ExchangeRow) -> Sequence[Header]:
-    return row.request.headers if row.request else ()
-
-
-def _response_headers(row: ExchangeRow) -> Sequence[Header]:
-    return row.response.headers if row.response else ()
-
-
-def _request_header(row: ExchangeRow, name: str) -> str | None:
-    return headers.first(_request_headers(row), name)
-
-
 def _latency(row: ExchangeRow) -> float | None:
     return seconds(row.response.first_ns - row.request.last_ns) if row.request and row.response else None
 
 
 def _scheme(row: ExchangeRow, credentials: str, challenge: str) -> str | None:
-    return headers.scheme(_request_headers(row), credentials) or headers.scheme(_response_headers(row), challenge)
+    return row.request_fields.scheme(credentials) or row.response_fields.scheme(challenge)
 
 
 def _action(row: ExchangeRow) -> str | None:
@@ -98,13 +91,12 @@ def _mechanism(row: ExchangeRow) -> str | None:
 
 
 def _forwarded_for(row: ExchangeRow) -> str | None:
-    fields = _request_headers(row)
-    return headers.joined(fields, "x-forwarded-for") or headers.joined(fields, "forwarded")
+    return row.request_fields.joined("x-forwarded-for") or row.request_fields.joined("forwarded")
 
 
 def _packets(row: ExchangeRow) -> str | None:
-    keys = [key for message in (row.request, row.response) if message for key in message.packets]
-    return packet_set(keys, row.captures)
+    asked, answered = row.request.packets if row.request else (), row.response.packets if row.response else ()
+    return packet_set((*asked, *answered), row.captures)
 
 
 _COLUMNS: tuple[Column[ExchangeRow], ...] = (
@@ -128,7 +120,7 @@ _COLUMNS: tuple[Column[ExchangeRow], ...] = (
     Column(
         "target", Dtype.TEXT, lambda row: row.request.target if row.request else None, "The request target as sent: a path, a URL, or host:port of CONNECT."
     ),
-    Column("host", Dtype.TEXT, lambda row: _request_header(row, "host"), "The Host header."),
+    Column("host", Dtype.TEXT, lambda row: row.request_fields.first("host"), "The Host header."),
     Column("request_version", Dtype.TEXT, lambda row: row.request.version if row.request else None, "The request's HTTP version, like `HTTP/1.1`."),
     Column("response_version", Dtype.TEXT, lambda row: row.response.version if row.response else None, "The response's HTTP version."),
     Column("status", Dtype.INTEGER, lambda row: row.response.status if row.response else None, "The final response's status code."),
@@ -173,11 +165,11 @@ _COLUMNS: tuple[Column[ExchangeRow], ...] = (
     Column(
         "content_type",
         Dtype.TEXT,
-        lambda row: _request_header(row, "content-type") or headers.first(_response_headers(row), "content-type"),
+        lambda row: row.request_fields.first("content-type") or row.response_fields.first("content-type"),
         "The request's Content-Type; when it has none, the response's.",
     ),
-    Column("user_agent", Dtype.TEXT, lambda row: _request_header(row, "user-agent"), "The User-Agent header."),
-    Column("via", Dtype.TEXT, lambda row: headers.joined(_request_headers(row), "via"), "The request's Via headers, comma-joined."),
+    Column("user_agent", Dtype.TEXT, lambda row: row.request_fields.first("user-agent"), "The User-Agent header."),
+    Column("via", Dtype.TEXT, lambda row: row.request_fields.joined("via"), "The request's Via headers, comma-joined."),
     Column("forwarded_for", Dtype.TEXT, _forwarded_for, "The request's X-Forwarded-For headers, else its Forwarded headers, comma-joined."),
     Column("action", Dtype.TEXT, _action, "Short WS-Management name of the request, such as `Create` or `Receive`, when its body is readable."),
     Column(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 from analyzer.records.result import Result
-from analyzer.tables.column import Dtype, Value
+from analyzer.tables.column import ByColumn, Dtype, Value
 from analyzer.tables.registry import AnyTable
 
 if TYPE_CHECKING:
@@ -20,14 +20,19 @@ _PIECE = 10_000
 
 def frame(table: AnyTable, result: Result) -> pd.DataFrame:
     """The table with its columns in their order and an index from 0."""
-    return frame_of(table, table.values(result))
+    return frame_of_columns(table, table.columns_of(result))
 
 
 def frame_of(table: AnyTable, cells: Sequence[tuple[Value, ...]]) -> pd.DataFrame:
     """`frame` of cells that are there already, row by row in the order of the table's columns."""
+    return frame_of_columns(table, ByColumn([[row[place] for row in cells] for place in range(len(table.columns))]))
+
+
+def frame_of_columns(table: AnyTable, columns: ByColumn) -> pd.DataFrame:
+    """The same of cells column by column."""
     import pandas as pd
 
-    series = {column.name: _series([row[place] for row in cells], column.dtype) for place, column in enumerate(table.columns)}
+    series = {column.name: _series(values, column.dtype) for column, values in zip(table.columns, columns.cells, strict=True)}
     return pd.DataFrame(series, columns=list(table.names))
 
 

@@ -1,6 +1,6 @@
 """The table ``issues``: what was wrong with the evidence, so that a reader knows what could not be seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -28,6 +28,12 @@ def _rows(result: Result) -> Iterator[IssueRow]:
 def is_partial(code: str, grade: str) -> bool:
     """It makes a result partial: an error, or a file next to captures that was not read (which may be a README, so it is no error)."""
     return grade == "error" or code == "capture.passed-over"
+
+
+def failures(captures: Sequence[Capture], issues: Iterable[Issue]) -> tuple[str, ...]:
+    """The issues that make a result partial, as text with the capture's name."""
+    told = (issue for issue in issues if is_partial(issue.code, level(issue)))
+    return tuple(f"{captures[issue.capture].name + ': ' if issue.capture is not None else ''}{issue.code}: {issue.detail}" for issue in told)
 
 
 def level(issue: Issue) -> str:

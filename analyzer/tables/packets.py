@@ -39,8 +39,8 @@ def number_set(numbers: Sequence[int], joiner: str = ",") -> str:
 def packet_set(keys: Iterable[int], captures: Sequence[Capture], *, named: bool = False) -> str | None:
     """``12..17,21`` when all packets are of one capture, else ``leg-a.pcapng:12..17;leg-b.pcapng:5``; None without packets. ``named`` where no column says
     which capture it is: then it is named unless there is only one."""
-    if len(captures) == 1 and isinstance(keys, tuple) and len(keys) == 1:
-        return str(key_number(keys[0]))
+    if len(captures) == 1:
+        return number_set(sorted(set(map(key_number, keys)))) or None
     found = numbers_by_capture(keys)
     if len(found) <= 1 and not (named and len(captures) > 1):
         return next((number_set(numbers) for numbers in found.values()), None)

@@ -14,9 +14,9 @@ from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.drawings import LADDERS
 from analyzer.reports.look import look
 from analyzer.reports.machine import document
-from analyzer.reports.masking import NAMES, OURS, Mask, masked
+from analyzer.reports.masking import Mask, masked
 from analyzer.reports.terminal import overview
-from analyzer.reports.typed_json import TYPED
+from analyzer.reports.typed_json import NAMES, OURS, TYPED
 from analyzer.tables.column import Dtype
 from analyzer.tables.registry import TABLES
 from tests.build import evidence as build
