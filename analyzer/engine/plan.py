@@ -17,7 +17,7 @@ Jobs are module-level functions on plain arguments, so the same plan can run ser
 results do not depend on how many there are.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -42,7 +42,7 @@ from analyzer.proxy.hops import Joined, hops
 from analyzer.proxy.routes import routes
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.capture import Capture, Flow, IcmpError
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, InTurn
 from analyzer.records.http import Exchange
 from analyzer.records.ids import connection_id
 from analyzer.records.issues import Issue
@@ -79,8 +79,8 @@ class Talk(NamedTuple):
     issues: tuple[Issue, ...]
     of_transport: tuple[Issue, ...] = ()
     """Those of ``issues`` that its packets gave, before anything was read."""
-    said: Mapping[str, Said] = {}
-    """What clear messages say, by id, those that depend on no other."""
+    said: tuple[Said | None, ...] = ()
+    """What each of the messages says, where it is clear and depends on no other; else None."""
     unpacked: int = 0
     """Bytes that its compressed parts became; -1 where there was no room for all of them."""
 
@@ -247,7 +247,7 @@ def _said(
     exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
     complaints = [*issues, *parsed.issues, *left]
     described_messages: list[Message] = []
-    said: dict[str, Said] = {}
+    said: list[Said | None] = []
     room = Room(room_of(made, limits))
     for place, exchange in enumerate(exchanges):
         if place % OFTEN == OFTEN - 1 and budget.spent(READING):
@@ -260,13 +260,12 @@ def _said(
             told = described(message, made, exchange, fetch, limits, room, readers)
             described_messages.append(told.message)
             complaints += told.issues
-            if told.said is not None:
-                said[message.id] = told.said
+            said.append(told.said)
     complaints += [too_large(made, limits)] if room.full else []
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
     unpacked = -1 if room.full else room_of(made, limits) - room.left
-    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues, said, unpacked), parsed.tunnel
+    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues, tuple(said), unpacked), parsed.tunnel
 
 
 def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:
@@ -333,7 +332,7 @@ def evidence(
         negotiate=negotiate,
         icmp=icmp,
         unanswered=without_repeats(silent, joined.hops, exchanges),
-        said={identity: told for item in ordered if item.connection.id in present.connections for identity, told in item.said.items()},
+        said={item.connection.id: InTurn(item.messages, item.said) for item in ordered if item.connection.id in present.connections and item.said},
         issues=(*issues, *_of_winrm(ordered, present.exchanges), *both.translations, *joined.issues, *routed.issues),
     )
 

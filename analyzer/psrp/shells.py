@@ -8,10 +8,9 @@ is a new shell or command, and an answer belongs to what the id stood for when i
 """
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, groupby
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from analyzer.formats.holes import Holed, bytes_of, joined
@@ -39,15 +38,15 @@ class Built(NamedTuple):
     commands: tuple[Command, ...]
 
 
-def shells(operations: Iterable[Operation], places: Mapping[str, Place], object_bytes: int = 64 << 20, listings: Iterable[Operation] = ()) -> Built:
-    """``operations`` of one or more clients, each message once; ``places`` by exchange id; ``object_bytes``: how much is kept of one object; ``listings``: what
-    servers say of shells in answer to Get, Enumerate and Pull."""
+def shells(operations: Iterable[Operation], place: Callable[[str], Place], object_bytes: int = 64 << 20, listings: Iterable[Operation] = ()) -> Built:
+    """``operations`` of one or more clients, each message once, those of an exchange one after the other; ``place`` by exchange id; ``object_bytes``: how much
+    is kept of one object; ``listings``: what servers say of shells in answer to Get, Enumerate and Pull."""
     known: dict[tuple[str, str], list[_Shell]] = {}
-    for operation, pair in _in_order(operations, places):
+    for operation, pair in _in_order(operations, place):
         _operation(_shell_of(known, pair, operation, object_bytes), pair, operation)
     earliest: dict[tuple[str, str], list[int]] = {}
     for listing in listings:
-        _listed(known, earliest, listing, places[listing.exchange])
+        _listed(known, earliest, listing, place(listing.exchange))
     made = sorted((shell for uses in known.values() for shell in uses), key=lambda shell: (shell.first_ns, shell.id))
     numbers = {id(shell): number for uses in known.values() for number, shell in enumerate(uses, 1)}
     found: list[Shell] = []
@@ -64,13 +63,10 @@ def _name(identity: str, number: int) -> str:
     return identity if number == 1 else f"{identity}#{number}"
 
 
-def _in_order(operations: Iterable[Operation], places: Mapping[str, Place]) -> Iterator[tuple[Operation, _Pair]]:
+def _in_order(operations: Iterable[Operation], place: Callable[[str], Place]) -> Iterator[tuple[Operation, _Pair]]:
     """Requests when they were made and responses when they came; no response before its request."""
-    by_exchange: dict[str, list[Operation]] = defaultdict(list)
-    for operation in operations:
-        by_exchange[operation.exchange].append(operation)
     found: list[tuple[tuple[int, bool, bool, str], Operation, _Pair]] = []
-    for identity, pair in by_exchange.items():
+    for identity, pair in groupby(operations, attrgetter("exchange")):
         asked = answered = None
         for operation in pair:
             if operation.from_client:
@@ -80,7 +76,7 @@ def _in_order(operations: Iterable[Operation], places: Mapping[str, Place]) -> I
         shell_id = (None if asked is None else asked.shell_id) or (None if answered is None else answered.shell_id)
         if shell_id:
             command_id = (None if asked is None else asked.command_id) or (None if answered is None else answered.command_id)
-            made = _Pair(asked, answered, places[identity], shell_id, command_id or None)
+            made = _Pair(asked, answered, place(identity), shell_id, command_id or None)
             begin = 0
             for one in (asked, answered):
                 if one is not None:
