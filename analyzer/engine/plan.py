@@ -25,7 +25,8 @@ from msgspec.structs import replace
 from analyzer.auth.conversations import conversations
 from analyzer.auth.pages import with_pages
 from analyzer.auth.steps import steps_of
-from analyzer.engine.budget import OFTEN, READING, UNBOUNDED, Budget, bounded, cut
+from analyzer.engine.bodies import bodies
+from analyzer.engine.budget import READING, UNBOUNDED, Budget, bounded, cut
 from analyzer.engine.room import room_of, too_large
 from analyzer.engine.translations import translations
 from analyzer.errors import SpentError
@@ -52,7 +53,6 @@ from analyzer.records.sealing import Message
 from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
 from analyzer.records.wsman import Said
-from analyzer.sealing.messages import messages
 from analyzer.settings import Limits, Spent
 from analyzer.story.icmp import icmp_of
 from analyzer.story.silence import joined as without_repeats
@@ -65,7 +65,6 @@ from analyzer.transport.strays import reuse, stray_syns, untangled
 from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
 from analyzer.transport.tunnels import inner
-from analyzer.wsman.envelope import described
 from analyzer.wsman.presence import negotiated, winrm
 
 
@@ -246,26 +245,17 @@ def _said(
     parsed = _parsed(made, fetch, limits, budget.over(READING), readers)
     exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
     complaints = [*issues, *parsed.issues, *left]
-    described_messages: list[Message] = []
-    said: list[Said | None] = []
     room = Room(room_of(made, limits))
-    for place, exchange in enumerate(exchanges):
-        if place % OFTEN == OFTEN - 1 and budget.spent(READING):
-            exchanges, left = cut(made, exchanges, place, budget.told())
-            complaints += left
-            break
-        found, problems = messages(made, exchange, fetch, limits, readers)
-        complaints += problems
-        for message in found:
-            told = described(message, made, exchange, fetch, limits, room, readers)
-            described_messages.append(told.message)
-            complaints += told.issues
-            said.append(told.said)
+    read = bodies(made, exchanges, readers, fetch, limits, room, budget)
+    complaints += read.issues
+    if read.exchanges < len(exchanges):
+        exchanges, left = cut(made, exchanges, read.exchanges, budget.told())
+        complaints += left
     complaints += [too_large(made, limits)] if room.full else []
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
     unpacked = -1 if room.full else room_of(made, limits) - room.left
-    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues, tuple(said), unpacked), parsed.tunnel
+    return Talk(made, exchanges, tuple(read.messages), spoken, tuple(complaints), issues, tuple(read.said), unpacked), parsed.tunnel
 
 
 def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:
