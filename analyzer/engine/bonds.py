@@ -81,8 +81,8 @@ def _of(talk: Talk, fetch: Fetch) -> Iterator[int]:
     for message in talk.messages:
         if message.shell_id:
             yield bond("shell", message.shell_id.upper())
-    for told in talk.said.values():
-        if told.operation is not None and told.operation.shell_id:
+    for told in talk.said:
+        if told is not None and told.operation is not None and told.operation.shell_id:
             yield bond("shell", told.operation.shell_id.upper())
 
 

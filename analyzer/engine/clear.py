@@ -1,21 +1,71 @@
-"""The texts of messages in clear, of those of which something is left to be read."""
+"""Messages in clear: which of them say all that they say on their own, and the texts of the others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import repeat
 
 from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import text_of
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, InTurn
+from analyzer.records.http import Exchange
+from analyzer.records.ids import connection_of
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
-from analyzer.records.wsman import Said
+from analyzer.records.wsman import Operation, Said
 from analyzer.sealing.messages import read_body, read_body_holed
 from analyzer.sealing.opening import Talk
 from analyzer.settings import Limits
 from analyzer.wsman.envelope import decoded, encoding_of
 
 _READABLE = (Protection.CLEAR, Protection.TLS)
+_CLEAR, _TLS = _READABLE
+_NOTHING: tuple[Operation, ...] = ()
+
+
+def all_told(own: InTurn | None, limits: Limits) -> bool:
+    """Everything that is clear on a connection was read as a whole, and says all on its own, as nearly always."""
+    if own is None:
+        return False
+    for message, said in zip(own.messages, own.said, strict=True):
+        protection = message.protection
+        if (protection is _CLEAR or protection is _TLS) and (said is None or message.size > limits.opened_bytes):
+            return False
+    return True
+
+
+def _by_exchange(exchanges: Iterable[Exchange], own: InTurn) -> list[Sequence[Operation]]:
+    """What clear messages say of shells, for each exchange of the connection."""
+    out: list[Sequence[Operation]] = []
+    messages, said = own.messages, own.said
+    place, count = 0, len(messages)
+    for exchange in exchanges:
+        found: list[Operation] | None = None
+        identity = exchange.id
+        while place < count and messages[place].exchange == identity:
+            told = said[place]
+            place += 1
+            if told is not None and told.operation is not None and not told.by_method:
+                if found is None:
+                    found = [told.operation]
+                else:
+                    found.append(told.operation)
+        out.append(_NOTHING if found is None else found)
+    return out
+
+
+def operations_in_turn(evidence: Evidence, others: Mapping[str, Sequence[Operation]], told: AbstractSet[str]) -> dict[str, list[Sequence[Operation]]]:
+    """The operations of shells by connection, for each of its exchanges, both in order of place; those of connections that have some. ``told``: connections on
+    which all was said on its own; ``others``: those of the rest, by exchange."""
+    wanted = told | {connection_of(identity) for identity in others}
+    found: dict[str, list[Sequence[Operation]]] = {}
+    for connection, exchanges in evidence.exchanges_of.items():
+        if connection not in wanted:
+            continue
+        own = _by_exchange(exchanges, evidence.said[connection]) if connection in told else [others.get(exchange.id, _NOTHING) for exchange in exchanges]
+        if any(own):
+            found[connection] = own
+    return found
 
 
 def _tells_all(found: Said | None, room: Room | None, compressed: AbstractSet[str]) -> bool:
@@ -26,31 +76,39 @@ def _tells_all(found: Said | None, room: Room | None, compressed: AbstractSet[st
     return own.exchange not in compressed and own.shell_id not in compressed and (room is None or not room.full)
 
 
+def _in_turn(talk: Talk, evidence: Evidence) -> Iterator[tuple[Message, Said | None]]:
+    own = evidence.said.get(talk.connection.id)
+    if own is not None:
+        return zip(own.messages, own.said, strict=True)
+    halves = (half for exchange in talk.exchanges for half in (exchange.request, exchange.response) if not isinstance(half, Absent))
+    found = (message for half in halves if (message := evidence.messages.get(half.id)) is not None)
+    return zip(found, repeat(None))
+
+
 def clear_texts(
     talk: Talk, evidence: Evidence, fetch: Fetch, limits: Limits, room: Room | None, compressed: AbstractSet[str] | None
-) -> Iterator[tuple[Message, str | None]]:
+) -> Iterator[tuple[Message, str | Said]]:
     """The clear messages of a connection with their texts, in order. ``compressed``: the exchanges and shells whose streams are by now; a message that does not
-    depend on them has no text here, as ``said`` of the evidence has all that it says. None: texts are what is wanted."""
-    messages, said = evidence.messages, evidence.said
+    depend on them has no text here, but all that it says. None: texts are what is wanted."""
     readers: dict[bool, Reader] = {}
-    for exchange in talk.exchanges:
-        for from_client, half in ((True, exchange.request), (False, exchange.response)):
-            if isinstance(half, Absent):
-                continue
-            message = messages.get(half.id)
-            if message is None or message.protection not in _READABLE or message.from_client is not from_client:
-                continue
-            if compressed is not None and _tells_all(said.get(half.id), room, compressed):
-                yield message, None
-                continue
-            if not readers:  # where everything is said already, nothing is read
-                readers = {True: Reader(talk.connection.to_server, fetch), False: Reader(talk.connection.to_client, fetch)}
-            reader = readers[from_client]
-            if (half.body.missing or not half.body.complete) and not codings(half.headers):
-                part = read_body_holed(reader, half.body, limits.opened_bytes)
-                yield message, text_of(part, encoding_of(part.data))
-                continue
-            raw = read_body(reader, half.body, 0, min(half.body.size, limits.opened_bytes))
-            plain = unpacked(raw, codings(half.headers), limits.opened_bytes, room)
-            if not isinstance(plain, Absent):
-                yield message, decoded(plain)
+    for message, said in _in_turn(talk, evidence):
+        if message.protection not in _READABLE:
+            continue
+        if compressed is not None and said is not None and _tells_all(said, room, compressed):
+            yield message, said
+            continue
+        exchange = evidence.exchanges[message.exchange]
+        half = exchange.request if message.from_client else exchange.response
+        if isinstance(half, Absent):
+            continue
+        if not readers:  # where everything is said already, nothing is read
+            readers = {True: Reader(talk.connection.to_server, fetch), False: Reader(talk.connection.to_client, fetch)}
+        reader = readers[message.from_client]
+        if (half.body.missing or not half.body.complete) and not codings(half.headers):
+            part = read_body_holed(reader, half.body, limits.opened_bytes)
+            yield message, text_of(part, encoding_of(part.data))
+            continue
+        raw = read_body(reader, half.body, 0, min(half.body.size, limits.opened_bytes))
+        plain = unpacked(raw, codings(half.headers), limits.opened_bytes, room)
+        if not isinstance(plain, Absent):
+            yield message, decoded(plain)

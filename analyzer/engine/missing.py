@@ -2,23 +2,28 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
-from analyzer.records.ids import request_id, response_id
+from analyzer.records.ids import connection_of, request_id, response_id
 from analyzer.records.quality import Absent, Why
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Gap, Stream
 from analyzer.records.wsman import BETWEEN, Operation
 from analyzer.sealing.messages import tail
 
+InTurn: TypeAlias = Mapping[str, Sequence[Sequence[Operation]]]
+"""Operations by connection, for each of its exchanges in order."""
 _MOST = 1 << 30
 _CARRIES = ("Receive",)
 """Requests whose answers carry what a command says; the answers to others only say that the server got them."""
 _ANSWERS = ("SendResponse", "Fault")
 """Answers that do not tell which command they belong to, and whose requests carry input; other answers tell it, or their requests carry nothing."""
+_TELLING = ("CommandResponse", "ReceiveResponse")
 _WITHOUT_SHELL = ("CommandResponse", "ReceiveResponse", "SendResponse", "SignalResponse")
 _UNAUTHENTICATED = (401, 407)
 _UNREAD = (Why.NOT_CAPTURED.value, Why.UNSENT.value)
@@ -34,52 +39,67 @@ def missing_of(evidence: Evidence, message: Message) -> int | None:
     return None if rest is None else half.body.missing + rest
 
 
-def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> dict[str, list[Operation]]:
-    """The operations by exchange; where the answer to a Receive, or a request that may have carried something, was sent and cannot be read for want of bytes,
-    an operation that says so. Such a request is taken for one of the shell and command whose requests came before it on its connection, or else behind it."""
-    found: dict[str, list[Operation]] = {}
-    shells = _shells(operations)
-    for connection in dict.fromkeys(evidence.exchanges[identity].connection for identity in operations):
-        found.update(_with_lost(evidence, messages, operations, connection, shells))
-    return {identity: own for identity, own in found.items() if own}
+def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: InTurn) -> dict[str, list[Sequence[Operation]]]:
+    """The operations by connection, for each of its exchanges; where the answer to a Receive, or a request that may have carried something, was sent and cannot
+    be read for want of bytes, an operation that says so. Such a request is taken for one of the shell and command whose requests came before it on its
+    connection, or else behind it."""
+    shells = _Shells(operations)
+    return {identity: _with_lost(evidence, messages, own, evidence.exchanges_of[identity], shells) for identity, own in operations.items()}
 
 
 def _with_lost(
-    evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]], connection: str, shells: Mapping[str, set[str]]
-) -> dict[str, list[Operation]]:
+    evidence: Evidence, messages: Mapping[str, Message], operations: Sequence[Sequence[Operation]], exchanges: Sequence[Exchange], shells: "_Shells"
+) -> list[Sequence[Operation]]:
     """The same of one connection."""
-    found: dict[str, list[Operation]] = {}
-    near: Operation | None = None
-    waiting: list[Exchange] = []
-    nameless: list[str] = []
-    last = max((one.position for one in evidence.exchanges_of[connection] if not isinstance(one.request, Absent)), default=0)
-    for exchange in evidence.exchanges_of[connection]:
-        own = operations.get(exchange.id, ())
+    found: list[Sequence[Operation]] = list(operations)
+    near: _Near | None = None
+    waiting: list[int] = []
+    nameless: list[int] = []
+    for place, read in enumerate(operations):
+        own = read
         asked, named = _first_two(own)
         if named is None and own:
-            own = [_in_its_shell(one, own, shells, near) for one in own]
+            found[place] = own = _in_their_shell(own, shells, None if near is None else near.whole())
             asked, named = _first_two(own)
-        found[exchange.id] = list(own)
-        if asked is None and _request_lost(evidence, messages, exchange, own):
-            waiting.append(exchange)
+        if asked is None and _request_lost(evidence, messages, exchanges[place], own):
+            waiting.append(place)
         elif asked is not None and len(own) == 1 and asked.name in _CARRIES:
-            found[exchange.id] += [lost] if (lost := _lost(evidence, messages, asked, last)) is not None else []
+            found[place] = _with_answer(evidence, messages, asked, exchanges)
         if named is None:
-            nameless.append(exchange.id)
+            nameless.append(place)
             continue
-        for identity in nameless if near is None else ():  # nothing before them named a shell
-            found[identity] = [_in_its_shell(one, found[identity], shells, replace(named, command_id=None)) for one in found[identity]]
+        for at in nameless if near is None else ():  # nothing before them named a shell
+            found[at] = _in_their_shell(found[at], shells, replace(named, command_id=None))
         nameless.clear()
         if asked is not None and asked.shell_id:
-            for one in waiting:
-                found[one.id].append(_lost_request(evidence, messages, one, near or asked))
-            near, waiting = _with_command(asked, own), []
-        elif near is None or near.shell_id != named.shell_id:
-            near = named
+            for at in waiting:
+                found[at] = [*found[at], _lost_request(evidence, messages, exchanges[at], asked if near is None else near.whole())]
+            near = _Near(asked, own)
+            waiting.clear()
+        elif near is None or near.asked.shell_id != named.shell_id:
+            near = _Near(named, ())
     if near is not None:
-        for one in waiting:
-            found[one.id].append(_lost_request(evidence, messages, one, near))
+        for at in waiting:
+            found[at] = [*found[at], _lost_request(evidence, messages, exchanges[at], near.whole())]
     return found
+
+
+def _with_answer(evidence: Evidence, messages: Mapping[str, Message], asked: Operation, exchanges: Sequence[Exchange]) -> list[Operation]:
+    """A Receive alone, with the answer to it, where that is lost."""
+    last = max((one.position for one in exchanges if not isinstance(one.request, Absent)), default=0)
+    lost = _lost(evidence, messages, asked, last)
+    return [asked] if lost is None else [asked, lost]
+
+
+class _Near(NamedTuple):
+    """A request that names a shell, and what may tell its command: what its exchange says."""
+
+    asked: Operation
+    own: Sequence[Operation]
+
+    def whole(self) -> Operation:
+        """The request with its command's id."""
+        return _with_command(self.asked, self.own) if self.own else self.asked
 
 
 def _first_two(own: Iterable[Operation]) -> tuple[Operation | None, Operation | None]:
@@ -98,30 +118,38 @@ def _with_command(asked: Operation, own: Iterable[Operation]) -> Operation:
     return asked if asked.command_id else replace(asked, command_id=next((one.command_id for one in own if one.command_id), None))
 
 
-def _shells(operations: Mapping[str, Sequence[Operation]]) -> dict[str, set[str]]:
-    """The shells in which requests name each command."""
-    found: dict[str, set[str]] = {}
-    for own in operations.values():
-        shell = command = None
-        for one in own:
-            shell = shell or one.shell_id
-            command = command or one.command_id
-        if shell and command:
-            known = found.get(command)
-            if known is None:
-                known = found[command] = set()
-            known.add(shell)
-    return found
+class _Shells:
+    """The shells in which requests name each command, found out when it is asked for: what names its shell itself needs it not."""
+
+    def __init__(self, operations: InTurn) -> None:
+        self._operations = operations
+        self._found: dict[str, set[str]] | None = None
+
+    def of(self, command: str) -> AbstractSet[str]:
+        """Those of one command."""
+        if self._found is None:
+            self._found = {}
+            for connection in self._operations.values():
+                for own in connection:
+                    shell = next((one.shell_id for one in own if one.shell_id), None)
+                    named = next((one.command_id for one in own if one.command_id), None)
+                    if shell and named:
+                        self._found.setdefault(named, set()).add(shell)
+        return self._found.get(command, frozenset())
 
 
-def _in_its_shell(answered: Operation, both: Sequence[Operation], shells: Mapping[str, set[str]], near: Operation | None) -> Operation:
+def _in_their_shell(both: Sequence[Operation], shells: _Shells, near: Operation | None) -> list[Operation]:
+    return [_in_its_shell(one, both, shells, near) for one in both]
+
+
+def _in_its_shell(answered: Operation, both: Sequence[Operation], shells: _Shells, near: Operation | None) -> Operation:
     """An answer whose request could not be read does not name its shell, nor does a request whose header was read in part: it is the one that has its command,
     else the one that the request before it named. A request to run a command is never one for the command before it: its answer may tell which."""
     if answered.name not in _WITHOUT_SHELL and not (answered.from_client and answered.missing != 0):
         return answered
     begins = answered.from_client and answered.name == "Command"
     identity = answered.command_id or (next((one.command_id for one in both if one.command_id), None) if begins else None)
-    own = shells.get(identity or "", set())
+    own = shells.of(identity) if identity else frozenset()
     if len(own) == 1:
         return replace(answered, shell_id=next(iter(own)), command_id=identity)
     if near is None or (own and near.shell_id not in own):
@@ -178,32 +206,38 @@ def _lost(evidence: Evidence, messages: Mapping[str, Message], asked: Operation,
     return Operation(message.id, exchange.id, from_client=False, ts_ns=response.first_ns, packets=response.packets, name="", missing=lacking, lost=True)
 
 
-def known_by_answers(evidence: Evidence, operations: Iterable[Operation]) -> list[Operation]:
+def known_by_answers(operations: Iterable[Operation]) -> list[Operation]:
     """Answers of connections on which nothing names a shell: they belong to a shell that is known by them alone, and has the connection's id."""
     found = list(operations)
-    if all(one.shell_id for one in found):
-        return found
-    named = {_connection(evidence, one) for one in found if one.shell_id}
-    telling = {_connection(evidence, one) for one in found if one.name in ("CommandResponse", "ReceiveResponse") and (one.streams or one.command_id)} - named
+    named: set[str] = set()
+    telling: set[str] = set()
+    before = ""
+    for one in found:
+        if one.shell_id:
+            if one.exchange != before:
+                before = one.exchange
+                named.add(connection_of(before))
+        elif one.exchange != before and one.name in _TELLING and (one.streams or one.command_id):
+            telling.add(connection_of(one.exchange))
+    telling -= named
 
     def place(one: Operation) -> Operation:
-        home = _connection(evidence, one)
+        home = connection_of(one.exchange)
         return replace(one, shell_id=home) if home in telling and not one.from_client and one.name in _WITHOUT_SHELL else one
 
     return [place(one) for one in found] if telling else found
 
 
-def _connection(evidence: Evidence, operation: Operation) -> str:
-    return evidence.exchanges[operation.exchange].connection
-
-
 def between(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Operation]:
     """For each hole between two requests of a connection, or behind the last, of which no exchange shows anything: an operation that says so. It is taken for
     one of the shell and command that the request before it named. Its exchange is that one's with a plus sign."""
+    with_holes = {identity for identity, one in evidence.connections.items() if one.to_server.gaps}
     asked: dict[str, Operation] = {}
-    for operation in operations:
+    for operation in operations if with_holes else ():
         if not operation.lost:
             for identity in operation.exchanges or (operation.exchange,):
+                if connection_of(identity) not in with_holes:
+                    continue
                 known = asked.get(identity)
                 if known is None and operation.shell_id:
                     asked[identity] = operation
@@ -213,7 +247,7 @@ def between(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Ope
     for identity, one in evidence.connections.items():
         if one.twin_of is not None:
             views.update({identity: one.twin_of, one.twin_of: identity})
-    for connection in dict.fromkeys(evidence.exchanges[identity].connection for identity in asked):
+    for connection in dict.fromkeys(map(connection_of, asked)):
         yield from _between(evidence, connection, asked, views.get(connection))
 
 
@@ -264,13 +298,18 @@ def _gap_at(gap: Gap) -> int:
     return gap.stream_at
 
 
-def by_one_clock(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Operation]:
+def by_one_clock(evidence: Evidence, operations: Iterable[Operation]) -> Iterable[Operation]:
     """The operations, those of captures whose clocks are ahead with their times by the reference clock. A message's time is by the clock of the connection that
     it was read on, whichever capture its bytes and its other half are taken from."""
     clocks = {capture.ordinal: capture for capture in evidence.captures if capture.clock_offset_ns}
-    for operation in operations:
-        capture = clocks.get(evidence.connections[evidence.exchanges[_read_on(operation)].connection].capture) if clocks else None
-        yield operation if capture is None else replace(operation, order_ns=operation.ts_ns - (capture.clock_offset_ns or 0))
+    if not clocks:
+        return operations
+
+    def placed(operation: Operation) -> Operation:
+        capture = clocks.get(evidence.connections[connection_of(_read_on(operation))].capture)
+        return operation if capture is None else replace(operation, order_ns=operation.ts_ns - (capture.clock_offset_ns or 0))
+
+    return map(placed, operations)
 
 
 def _read_on(operation: Operation) -> str:

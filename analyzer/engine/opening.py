@@ -6,7 +6,7 @@ that could be read best (`analyzer.wsman.copies`). Of a body that lacks bytes wh
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.budget import OPENING, UNBOUNDED, Budget
-from analyzer.engine.clear import clear_texts
+from analyzer.engine.clear import all_told, clear_texts, operations_in_turn
 from analyzer.engine.forks import PACK, spread
 from analyzer.engine.forwarding import forwarding
 from analyzer.engine.kept import affordable, too_much, unlooked
@@ -30,7 +30,7 @@ from analyzer.formats.reader import Fetch
 from analyzer.formats.tls import KeyLog, key_log
 from analyzer.psrp.methods import ran
 from analyzer.psrp.shells import Built, shells
-from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
+from analyzer.records.auth import CredsspFacts, Mechanism
 from analyzer.records.evidence import Evidence
 from analyzer.records.forwarding import ForwardHalf, Forwarding
 from analyzer.records.ids import key_capture, key_number
@@ -40,12 +40,11 @@ from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
 from analyzer.records.wsman import Command, Operation, Said, Shell
-from analyzer.sealing.contexts import verifies
 from analyzer.sealing.credssp import facts as credssp_facts
 from analyzer.sealing.opening import Opened, Source, Talk, opened
 from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
-from analyzer.wsman.copies import once
+from analyzer.wsman.copies import once, once_in_turn
 from analyzer.wsman.envelope import decoded, described_text, encoding_of, over
 from analyzer.wsman.saying import said
 from analyzer.wsman.structure import Seen, looked
@@ -78,8 +77,10 @@ class _Read(Struct, frozen=True, gc=False):
     messages: dict[str, Message]
     """Those of which more is known than before, by id."""
     clients: dict[str, str]
-    operations: dict[str, list[Operation | str]]
-    """Of shells, by exchange. Of a clear message that says all on its own only its id: what it says is in the evidence, and need not come back."""
+    operations: dict[str, list[Operation]]
+    """Of shells, by exchange."""
+    told: list[str]
+    """Connections all of whose clear messages say all on their own: what they say of shells is in the evidence, and need not come back."""
     compressed: set[str]
     """Exchanges and shells whose streams are compressed."""
     plain: set[str]
@@ -144,7 +145,6 @@ def contents(
             read[place] = _read(tools, groups[place], compressed)
     messages = dict(evidence.messages)
     clients = {identity: who.client for identity, who in named.items()}
-    shell_operations: dict[str, list[Operation]] = {}
     methods: dict[str, list[Operation]] = {}
     cim: dict[str, list[CimHalf]] = {}
     forwarded: dict[str, list[ForwardHalf]] = {}
@@ -154,18 +154,17 @@ def contents(
         methods.update(one.invoked)
         messages.update(one.messages)
         clients.update(one.clients)
-        shell_operations.update({identity: _told(evidence.said, own) for identity, own in one.operations.items()})
-    ordered = {identity: shell_operations[identity] for identity in evidence.exchanges if identity in shell_operations}
-    once_each = known_by_answers(evidence, once(evidence, messages, with_lost(evidence, messages, ordered)).operations)
+    in_turn = operations_in_turn(
+        evidence, {identity: own for one in read for identity, own in one.operations.items()}, {name for one in read for name in one.told}
+    )
+    once_each = known_by_answers(once_in_turn(evidence, messages, with_lost(evidence, messages, in_turn), sealed))
     kept, heavy = affordable(once_each, evidence, limits)
     kept += between(evidence, kept)
     place_of = placing(evidence, clients)
-    places = {identity: place_of(identity.rstrip("+")) for identity in dict.fromkeys([item.exchange for item in kept])}
     listings = sorted((listing for one in read for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
-    places |= {item.exchange: place_of(item.exchange) for item in listings}
-    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes, listings)
+    built = shells(by_one_clock(evidence, kept), lambda identity: place_of(identity.rstrip("+")), limits.object_bytes, listings)
     if methods:
-        own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
+        own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods})
         called = ran(own, {item.exchange: place_of(item.exchange) for item in own})
         built = Built((*built.shells, *called.shells), (*built.commands, *called.commands))
     other = operations(evidence, messages, cim, place_of) if cim else Found()
@@ -215,25 +214,18 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], 0, defaultdict(list), defaultdict(list), [], defaultdict(list))
+    out = _Read({}, {}, defaultdict(list), [], set(compressed), set(), [], 0, defaultdict(list), defaultdict(list), [], defaultdict(list))
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
     late = 0
-    for place, (message, known, text) in enumerate(_texts(tools, talks, out.messages, out.clients, rooms, out.compressed)):
+    for place, (message, known, text) in enumerate(_texts(tools, talks, out.messages, out.clients, rooms, out)):
         if place % _OFTEN == 0 and tools.budget.spent(OPENING):
-            late = _left(tools, talks, out.messages)
+            late = _left(tools, [talk for talk in talks if talk.connection.id not in out.told], out.messages)
             break
-        if text is None and message.size <= tools.limits.opened_bytes:  # as nearly all that is in clear
-            found = evidence.said[message.id]
-            if found.operation is not None and not found.by_method:
-                learnt(message.exchange, found.operation.shell_id, out.compressed)
-            out.messages[message.id] = message
-            _file(tools, out, message, found, whole=True)
-            continue
         exchange = evidence.exchanges[message.exchange]
         body = exchange.request if message.from_client else exchange.response
         half = None if isinstance(body, Absent) else (body.first_ns, body.packets)
-        if text is None:
-            full, found = message, evidence.said[message.id]
+        if isinstance(text, Said):
+            full, found = message, text
             if found.operation is not None and not found.by_method:
                 learnt(message.exchange, found.operation.shell_id, out.compressed)
         else:
@@ -247,7 +239,7 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         out.messages[full.id] = full
         if full.size > tools.limits.opened_bytes and full.protection is not Protection.SEALED and half is not None:
             out.issues.extend(Issue("wsman.limit", one, full.id, exchange.capture) for one in unlooked(full, tools.limits))
-        _file(tools, out, full, found, whole=text is None)
+        _file(tools, out, full, found, whole=isinstance(text, Said))
     out.issues.extend(too_much(out.messages.values(), evidence, tools.limits))
     out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
     plain = {name: dict(getattr(out, name)) for name in ("operations", "invoked", "cim", "forwarded")}
@@ -257,28 +249,48 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
 
 def _file(tools: _Tools, out: _Read, full: Message, found: Said, *, whole: bool) -> None:
     """What a message says, by what it is about. ``whole``: it says all of that on its own, in clear."""
+    _file_others(out, full, found)
+    own = found.operation
+    if own is None:
+        return
+    lacking = 0 if whole else missing_of(tools.evidence, full)
+    own = own if lacking == 0 else replace(own, missing=lacking, unproved=full.protection is Protection.SEALED)
+    (out.invoked if found.by_method else out.operations)[full.exchange].append(own)
+    if own.shell_id and own.shell_id not in out.compressed:
+        out.plain.add(own.shell_id)
+
+
+def _file_others(out: _Read, full: Message, found: Said) -> None:
+    """The same of what is not about shells."""
     if found.forwarded is not None:
         out.forwarded[full.exchange].append(found.forwarded)
     if found.cim is not None:
         out.cim[full.exchange].append(found.cim)
     if found.listing is not None:
         out.listings.append(found.listing)
-    own = found.operation
-    if own is None:
-        return
-    lacking = 0 if whole else missing_of(tools.evidence, full)
-    own = own if lacking == 0 else replace(own, missing=lacking, unproved=full.protection is Protection.SEALED)
-    if found.by_method:
-        out.invoked[full.exchange].append(own)
-    else:
-        out.operations[full.exchange].append(full.id if whole else own)
-    if own.shell_id and own.shell_id not in out.compressed:
-        out.plain.add(own.shell_id)
 
 
-def _told(said: Mapping[str, Said], own: Iterable[Operation | str]) -> list[Operation]:
-    """The operations, those as well of which only the message's id came back."""
-    return [found for one in own if (found := said[one].operation if isinstance(one, str) else one) is not None]
+def _read_already(tools: _Tools, out: _Read, talk: Talk) -> bool:
+    """Everything on the connection is in clear and says all that it says on its own: that stands as it is."""
+    identity = talk.connection.id
+    own = tools.evidence.said.get(identity)
+    if own is None or out.compressed or tools.sealed is None or identity in tools.sealed or tools.budget.spent(OPENING) or not all_told(own, tools.limits):
+        return False
+    out.told.append(identity)
+    shell_id: str | None = None
+    for message, found in zip(own.messages, own.said, strict=True):
+        if found is None:
+            continue
+        operation = found.operation
+        if operation is not None:
+            if operation.shell_id != shell_id and operation.shell_id:
+                shell_id = operation.shell_id
+                out.plain.add(shell_id)
+            if found.by_method:
+                out.invoked[message.exchange].append(operation)
+        if found.cim is not None or found.forwarded is not None or found.listing is not None:
+            _file_others(out, message, found)
+    return True
 
 
 def _complaints(full: Message, text: str, seen: Seen, half: tuple[int, tuple[int, ...]], limits: Limits, capture: int) -> Iterator[Issue]:
@@ -310,16 +322,16 @@ def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, 
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), fetch, limits)
     for group in _groups(evidence):
         for message, _, text in _texts(tools, group, {}, {}, {talk.connection.id: Room(room_of(talk.connection, limits)) for talk in group}, None):
-            if text is not None:
+            if isinstance(text, str):
                 yield message.id, shown(text)[0]
 
 
 def _texts(
-    tools: _Tools, talks: list[Talk], messages: dict[str, Message], clients: dict[str, str], rooms: Mapping[str, Room], compressed: AbstractSet[str] | None
-) -> Iterator[tuple[Message, Mapping[str, object], str | None]]:
+    tools: _Tools, talks: list[Talk], messages: dict[str, Message], clients: dict[str, str], rooms: Mapping[str, Room], out: _Read | None
+) -> Iterator[tuple[Message, Mapping[str, object], str | Said]]:
     """Every message whose envelope can be read, with what its opening tells of it and its text; the sealed ones that cannot be read get their reason in
-    ``messages``. ``compressed``: the exchanges and shells whose streams are by now; a message in clear text that does not depend on them has no text here, as
-    ``said`` of the evidence has all that it says. None: texts are what is wanted."""
+    ``messages``. ``out``: what was read by now, which connections are added to as a whole where everything is said already; a message in clear text that does
+    not depend on others has no text here, but what it says. None: texts are what is wanted."""
     evidence, limits = tools.evidence, tools.limits
     encrypted = tools.sealed is None or any(talk.connection.id in tools.sealed for talk in talks)
     for result in opened(talks, evidence.messages, tools.secrets, tools.tickets, tools.keys, Source(tools.fetch, limits)) if encrypted else ():
@@ -336,8 +348,9 @@ def _texts(
         else:
             yield message, known, decoded(text)
     for talk in talks:
-        for message, clear in clear_texts(talk, evidence, tools.fetch, limits, rooms.get(talk.connection.id), compressed):
-            yield message, _NOTHING, clear
+        if out is None or not _read_already(tools, out, talk):
+            for message, clear in clear_texts(talk, evidence, tools.fetch, limits, rooms.get(talk.connection.id), None if out is None else out.compressed):
+                yield message, _NOTHING, clear
 
 
 def _connection(evidence: Evidence, message: Message) -> str:
@@ -363,34 +376,3 @@ def _verdict(result: Opened) -> dict[str, object]:
     else:
         why = {"opened": True, "text_digest": hashlib.sha256(result.text).digest()}
     return {**why, "secret": result.secret, "check": result.check}
-
-
-def identified(conversations: tuple[Conversation, ...], opened: Contents, named: Mapping[str, Named] = NOBODY) -> tuple[Conversation, ...]:
-    """The conversations with the identities that secrets and tickets showed, and with what is inside CredSSP."""
-    return tuple(_identified(found, opened, named) for found in conversations)
-
-
-def _identified(found: Conversation, opened: Contents, named: Mapping[str, Named]) -> Conversation:
-    client = opened.clients.get(found.id)
-    if client is not None:
-        source = named[found.id].source if found.id in named else "ticket"
-        found = replace(found, client=_identity(client, found), client_source=source)
-    return replace(found, credssp=opened.credssp[found.id]) if found.id in opened.credssp else found
-
-
-def verified(evidence: Evidence, conversations: Iterable[Conversation], secrets: Secrets) -> tuple[Conversation, ...]:
-    """The conversations; the refused ones say whether a secret that was given is the one that the client used."""
-    return tuple(
-        replace(found, verifies=verifies(found, {identity: evidence.exchanges[identity] for identity in found.exchanges}, secrets))
-        if found.outcome is Outcome.REFUSED and found.audience is Audience.SERVER
-        else found
-        for found in conversations
-    )
-
-
-def _identity(client: str, conversation: Conversation) -> Identity:
-    domain, backslash, user = client.rpartition("\\")
-    if backslash:
-        return Identity(user, domain, conversation.client.workstation)
-    name, at, realm = client.rpartition("@")
-    return Identity(name if at else realm, realm if at and realm else None, conversation.client.workstation)

@@ -17,7 +17,7 @@ Jobs are module-level functions on plain arguments, so the same plan can run ser
 results do not depend on how many there are.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -25,7 +25,8 @@ from msgspec.structs import replace
 from analyzer.auth.conversations import conversations
 from analyzer.auth.pages import with_pages
 from analyzer.auth.steps import steps_of
-from analyzer.engine.budget import OFTEN, READING, UNBOUNDED, Budget, bounded, cut
+from analyzer.engine.bodies import bodies
+from analyzer.engine.budget import READING, UNBOUNDED, Budget, bounded, cut
 from analyzer.engine.room import room_of, too_large
 from analyzer.engine.translations import translations
 from analyzer.errors import SpentError
@@ -42,7 +43,7 @@ from analyzer.proxy.hops import Joined, hops
 from analyzer.proxy.routes import routes
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.capture import Capture, Flow, IcmpError
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, InTurn
 from analyzer.records.http import Exchange
 from analyzer.records.ids import connection_id
 from analyzer.records.issues import Issue
@@ -52,7 +53,6 @@ from analyzer.records.sealing import Message
 from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
 from analyzer.records.wsman import Said
-from analyzer.sealing.messages import messages
 from analyzer.settings import Limits, Spent
 from analyzer.story.icmp import icmp_of
 from analyzer.story.silence import joined as without_repeats
@@ -65,7 +65,6 @@ from analyzer.transport.strays import reuse, stray_syns, untangled
 from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
 from analyzer.transport.tunnels import inner
-from analyzer.wsman.envelope import described
 from analyzer.wsman.presence import negotiated, winrm
 
 
@@ -79,8 +78,8 @@ class Talk(NamedTuple):
     issues: tuple[Issue, ...]
     of_transport: tuple[Issue, ...] = ()
     """Those of ``issues`` that its packets gave, before anything was read."""
-    said: Mapping[str, Said] = {}
-    """What clear messages say, by id, those that depend on no other."""
+    said: tuple[Said | None, ...] = ()
+    """What each of the messages says, where it is clear and depends on no other; else None."""
     unpacked: int = 0
     """Bytes that its compressed parts became; -1 where there was no room for all of them."""
 
@@ -246,27 +245,17 @@ def _said(
     parsed = _parsed(made, fetch, limits, budget.over(READING), readers)
     exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
     complaints = [*issues, *parsed.issues, *left]
-    described_messages: list[Message] = []
-    said: dict[str, Said] = {}
     room = Room(room_of(made, limits))
-    for place, exchange in enumerate(exchanges):
-        if place % OFTEN == OFTEN - 1 and budget.spent(READING):
-            exchanges, left = cut(made, exchanges, place, budget.told())
-            complaints += left
-            break
-        found, problems = messages(made, exchange, fetch, limits, readers)
-        complaints += problems
-        for message in found:
-            told = described(message, made, exchange, fetch, limits, room, readers)
-            described_messages.append(told.message)
-            complaints += told.issues
-            if told.said is not None:
-                said[message.id] = told.said
+    read = bodies(made, exchanges, readers, fetch, limits, room, budget)
+    complaints += read.issues
+    if read.exchanges < len(exchanges):
+        exchanges, left = cut(made, exchanges, read.exchanges, budget.told())
+        complaints += left
     complaints += [too_large(made, limits)] if room.full else []
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
     unpacked = -1 if room.full else room_of(made, limits) - room.left
-    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues, said, unpacked), parsed.tunnel
+    return Talk(made, exchanges, tuple(read.messages), spoken, tuple(complaints), issues, tuple(read.said), unpacked), parsed.tunnel
 
 
 def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:
@@ -333,7 +322,7 @@ def evidence(
         negotiate=negotiate,
         icmp=icmp,
         unanswered=without_repeats(silent, joined.hops, exchanges),
-        said={identity: told for item in ordered if item.connection.id in present.connections for identity, told in item.said.items()},
+        said={item.connection.id: InTurn(item.messages, item.said) for item in ordered if item.connection.id in present.connections and item.said},
         issues=(*issues, *_of_winrm(ordered, present.exchanges), *both.translations, *joined.issues, *routed.issues),
     )
 

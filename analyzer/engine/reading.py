@@ -13,9 +13,10 @@ from analyzer.capture.scan import Scanned
 from analyzer.engine.budget import TELLING
 from analyzer.engine.earlier import with_earlier
 from analyzer.engine.forks import PACK, processes, spread
+from analyzer.engine.identities import identified, verified
 from analyzer.engine.kerberos import Kdc, kdc_pieces
 from analyzer.engine.keyuse import Tried, fitting, tried, unread, uses, with_keys
-from analyzer.engine.opening import Means, contents, identified, texts, verified
+from analyzer.engine.opening import Means, contents, texts
 from analyzer.engine.plan import Talk, Tools, Work, affordable, auth_steps, evidence, shards, talk, unread_connections, weight, work
 from analyzer.engine.secrets.tls import carried_secrets
 from analyzer.engine.sightings import with_sightings, with_sigma

@@ -3,7 +3,7 @@
 import codecs
 from collections.abc import Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from analyzer.formats.holes import HOLE, UNKNOWN, Holed, shown
 from analyzer.psrp.layers import opened
@@ -12,8 +12,9 @@ from analyzer.records.wsman import Command, Missing, Operation, OutputRun, Outpu
 _INPUTS = frozenset({"stdin", "input"})
 
 
-class Building(Struct):
-    """One use of a command's id. ``begun``: the request that begins a command was seen; ``arguments`` are those of that request."""
+class Building(Struct, gc=False):
+    """One use of a command's id. ``begun``: the request that begins a command was seen; ``arguments`` are those of that request. A shell may have a million:
+    what most have nothing of is made when there is something. Nothing in it leads back to it."""
 
     id: str
     first_ns: int
@@ -28,9 +29,9 @@ class Building(Struct):
     exchanges: tuple[str, ...] = ()
     unproved: bool = False
     nested: bool = False
-    outputs: list[OutputRun] = field(default_factory=list)
-    missing: list[Missing] = field(default_factory=list)
-    decoders: dict[str, codecs.IncrementalDecoder] = field(default_factory=dict)
+    outputs: list[OutputRun] | None = None
+    missing: list[Missing] | None = None
+    decoders: dict[str, codecs.IncrementalDecoder] | None = None
 
     @property
     def used(self) -> bool:
@@ -59,15 +60,25 @@ class Building(Struct):
         unproved = unproved or operation.unproved
         if self.state == "refused" and stream not in _INPUTS and not operation.from_client:
             self.state = None  # a server that sends its output ran it, whatever its answer said
-        run = OutputRun(stream, operation.ts_ns, operation.packets, told, (len(told),), (size,), not holes, holes, unproved, types, json)
-        self.outputs.append(run)
+        self.put_out(OutputRun(stream, operation.ts_ns, operation.packets, told, (len(told),), (size,), not holes, holes, unproved, types, json))
+
+    def put_out(self, run: OutputRun) -> None:
+        """Pieces of a stream."""
+        if self.outputs is None:
+            self.outputs = [run]
+        else:
+            self.outputs.append(run)
 
     def lacks(self, what: str, size: int | None, operation: Operation) -> None:
         """Something of it is not in the capture."""
+        if self.missing is None:
+            self.missing = []
         self.missing.append(Missing(what, size, operation.ts_ns, operation.packets, operation.unproved))
 
     def decoded(self, name: str, found: Holed, code_page: int | None, operation: Operation, *, last: bool) -> None:
         """A piece of a byte stream."""
+        if self.decoders is None:
+            self.decoders = {}
         decoder = self.decoders.get(name)
         if decoder is None:
             decoder = self.decoders[name] = _decoder(code_page, found.data)
@@ -84,7 +95,7 @@ def finished(building: Building, number: int, shell: str, kind: str, server: str
     """The record of the ``number``-th use of the id in its shell; that it is not a later one is ``sure``."""
     text, holes = shown(building.text)
     layers = opened(text)
-    runs = building.outputs
+    runs = building.outputs or ()
     outputs = Outputs(runs if len(runs) < 2 else sorted(runs, key=lambda run: run.ts_ns))  # what was put together last may have begun before
     return Command(
         id=building.id if number == 1 else f"{building.id}#{number}",
@@ -113,9 +124,10 @@ def finished(building: Building, number: int, shell: str, kind: str, server: str
 
 def _missing(building: Building, runs: Sequence[OutputRun]) -> list[Missing]:
     """What is known to be missing, in order of time; an output that lacks something without a message that does is one that lacks fragments."""
-    if building.text and building.text.isascii() and not building.missing and False not in [run.whole for run in runs]:  # a hole is no letter of ASCII
+    whole = not runs or False not in [run.whole for run in runs]
+    if whole and building.text and building.text.isascii() and not building.missing:  # a hole is no letter of ASCII
         return []
-    found = list(building.missing)
+    found = list(building.missing or ())
     if not building.text:
         found.append(Missing("start", None, building.first_ns, ()))
     elif shown(building.text)[1] and not any(one.what == "command" for one in found):

@@ -1,6 +1,9 @@
 """What shells are put together of: where an exchange belongs, a shell in the making, a request with its response."""
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -8,7 +11,7 @@ from msgspec import Struct, field
 from analyzer.psrp.commands import Building
 from analyzer.psrp.fragments import Defragmenter
 from analyzer.psrp.history import History
-from analyzer.records.wsman import Missing, Operation
+from analyzer.records.wsman import BETWEEN, Missing, Operation
 
 
 class Place(NamedTuple):
@@ -52,7 +55,7 @@ class OpenShell(Struct):
     history: History = field(default_factory=History)
 
 
-class Pair(Struct):
+class Pair(Struct, gc=False):
     """A request and its response. ``shell`` and ``command`` are what the ids that they name stood for when the request was made."""
 
     asked: Operation | None
@@ -62,3 +65,35 @@ class Pair(Struct):
     command_id: str | None
     shell: OpenShell | None = None
     command: Building | None = None
+
+
+def in_order(operations: Iterable[Operation], place: Callable[[str], Place]) -> Iterator[tuple[Operation, Pair]]:
+    """Requests when they were made and responses when they came; no response before its request."""
+    found: list[tuple[int, Operation, Pair]] = []
+    last, ordered = -1, True
+    for identity, pair in groupby(operations, attrgetter("exchange")):
+        asked = answered = None
+        for operation in pair:
+            if operation.from_client:
+                asked = operation if asked is None else asked
+            elif answered is None:
+                answered = operation
+        shell_id = (None if asked is None else asked.shell_id) or (None if answered is None else answered.shell_id)
+        if shell_id:
+            command_id = (None if asked is None else asked.command_id) or (None if answered is None else answered.command_id)
+            made = Pair(asked, answered, place(identity), shell_id, command_id or None)
+            begin = 0
+            for one in (asked, answered):
+                if one is not None:
+                    begin = max(begin, one.ts_ns if one.order_ns is None else one.order_ns)
+                    ordered = ordered and begin > last
+                    last = begin
+                    found.append((begin, one, made))
+    if not ordered:
+        found.sort(key=_turn)
+    return ((operation, pair) for _, operation, pair in found)
+
+
+def _turn(one: tuple[int, Operation, Pair]) -> tuple[int, bool, bool, str]:
+    begin, operation, _ = one
+    return begin, not operation.from_client, operation.name == BETWEEN, operation.message

@@ -8,10 +8,9 @@ is a new shell or command, and an answer belongs to what the id stood for when i
 """
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from operator import itemgetter
+from operator import attrgetter
 from typing import NamedTuple
 
 from analyzer.formats.holes import Holed, bytes_of, joined
@@ -20,7 +19,7 @@ from analyzer.psrp.commands import Building, finished
 from analyzer.psrp.fragments import Defragmenter, Found, PsMessage, Strings, begins
 from analyzer.psrp.parts import OpenShell as _Shell
 from analyzer.psrp.parts import Pair as _Pair
-from analyzer.psrp.parts import Place
+from analyzer.psrp.parts import Place, in_order
 from analyzer.psrp.streams import BEGINNINGS, is_shown, readable, shown
 from analyzer.records.wsman import BETWEEN, Command, Missing, Operation, OutputRun, Shell
 
@@ -39,15 +38,15 @@ class Built(NamedTuple):
     commands: tuple[Command, ...]
 
 
-def shells(operations: Iterable[Operation], places: Mapping[str, Place], object_bytes: int = 64 << 20, listings: Iterable[Operation] = ()) -> Built:
-    """``operations`` of one or more clients, each message once; ``places`` by exchange id; ``object_bytes``: how much is kept of one object; ``listings``: what
-    servers say of shells in answer to Get, Enumerate and Pull."""
+def shells(operations: Iterable[Operation], place: Callable[[str], Place], object_bytes: int = 64 << 20, listings: Iterable[Operation] = ()) -> Built:
+    """``operations`` of one or more clients, each message once, those of an exchange one after the other; ``place`` by exchange id; ``object_bytes``: how much
+    is kept of one object; ``listings``: what servers say of shells in answer to Get, Enumerate and Pull."""
     known: dict[tuple[str, str], list[_Shell]] = {}
-    for operation, pair in _in_order(operations, places):
+    for operation, pair in in_order(operations, place):
         _operation(_shell_of(known, pair, operation, object_bytes), pair, operation)
     earliest: dict[tuple[str, str], list[int]] = {}
     for listing in listings:
-        _listed(known, earliest, listing, places[listing.exchange])
+        _listed(known, earliest, listing, place(listing.exchange))
     made = sorted((shell for uses in known.values() for shell in uses), key=lambda shell: (shell.first_ns, shell.id))
     numbers = {id(shell): number for uses in known.values() for number, shell in enumerate(uses, 1)}
     found: list[Shell] = []
@@ -62,32 +61,6 @@ def shells(operations: Iterable[Operation], places: Mapping[str, Place], object_
 
 def _name(identity: str, number: int) -> str:
     return identity if number == 1 else f"{identity}#{number}"
-
-
-def _in_order(operations: Iterable[Operation], places: Mapping[str, Place]) -> Iterator[tuple[Operation, _Pair]]:
-    """Requests when they were made and responses when they came; no response before its request."""
-    by_exchange: dict[str, list[Operation]] = defaultdict(list)
-    for operation in operations:
-        by_exchange[operation.exchange].append(operation)
-    found: list[tuple[tuple[int, bool, bool, str], Operation, _Pair]] = []
-    for identity, pair in by_exchange.items():
-        asked = answered = None
-        for operation in pair:
-            if operation.from_client:
-                asked = operation if asked is None else asked
-            elif answered is None:
-                answered = operation
-        shell_id = (None if asked is None else asked.shell_id) or (None if answered is None else answered.shell_id)
-        if shell_id:
-            command_id = (None if asked is None else asked.command_id) or (None if answered is None else answered.command_id)
-            made = _Pair(asked, answered, places[identity], shell_id, command_id or None)
-            begin = 0
-            for one in (asked, answered):
-                if one is not None:
-                    begin = max(begin, one.ts_ns if one.order_ns is None else one.order_ns)
-                    found.append(((begin, not one.from_client, one.name == BETWEEN, one.message), one, made))
-    found.sort(key=itemgetter(0))
-    return ((operation, pair) for _, operation, pair in found)
 
 
 def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation: Operation, limit: int) -> _Shell:
@@ -229,7 +202,7 @@ def _called(shell: _Shell, command: Building, identity: str) -> None:
 def _new(shell: _Shell, identity: str, operation: Operation) -> Building:
     command = shell.current[identity] = Building(identity, operation.ts_ns, operation.ts_ns, operation.packets[:1])
     shell.commands.append(command)
-    shell.uses[identity] += 1
+    shell.uses[identity] = shell.uses.get(identity, 0) + 1
     if identity == operation.exchange:
         shell.nameless[id(command)] = command
     return command
@@ -280,7 +253,7 @@ def _message(shell: _Shell, pair: _Pair | None, found: Found[Operation]) -> None
     if isinstance(message, Strings):
         text, ends = clixml.strings(message.texts, message.ends)
         run = OutputRun("output", operation.ts_ns, operation.packets, text, ends, message.sizes, unproved=operation.unproved, types="System.String")
-        _command(shell, pair, message.pipeline, operation).outputs.append(run)
+        _command(shell, pair, message.pipeline, operation).put_out(run)
     elif message.pipeline is not None:
         _pipeline_message(shell, pair, message, found.places)
     else:
@@ -391,7 +364,7 @@ def _commands(shell: _Shell, name: str) -> Iterator[Command]:
     numbers: dict[str, int] = {}
     lost = min((one.ts_ns for one in shell.missing if one.what in _WHOLE), default=None)
     user = _owner(shell)
-    for building in sorted(shell.commands, key=lambda one: one.first_ns):
+    for building in sorted(shell.commands, key=attrgetter("first_ns")):
         number = numbers[building.id] = numbers.get(building.id, 0) + 1
         sure = number == 1 or lost is None or lost > building.first_ns
         yield finished(building, number, name, shell.kind, shell.place.server, shell.place.capture, user, sure=sure)

@@ -195,13 +195,21 @@ def all_of(commands: Iterable[Command]) -> Iterator[Transfer]:
     from_session: dict[tuple[str, str], Transfer] = {}
     steps: dict[tuple[str, str], Transfer] = {}
     sizes: dict[tuple[str, str], tuple[int, tuple[int, ...]]] = {}
+    before: Command | None = None
     for command in commands:
-        yield from copied_to(command, to_session)
-        copied = copied_from(command, from_session, sizes)
-        if copied is not None:
-            yield copied
-        if "PSCopy" in command.text:
-            continue
+        text, outputs = command.text, command.outputs
+        goes_on = before is not None and before.shell == command.shell and before.server == command.server
+        if goes_on and text and not command.holes and "PSCopy" not in text:
+            if not command.missing and isinstance(outputs, Outputs) and not outputs.runs:  # nothing went in, nothing came out
+                continue
+        else:
+            before = command
+            yield from copied_to(command, to_session)
+            copied = copied_from(command, from_session, sizes)
+            if copied is not None:
+                yield copied
+            if "PSCopy" in text:
+                continue
         for to_server in (True, False):
             found = piped(command, to_server=to_server)
             if found is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -44,6 +44,13 @@ class Index:
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]  # type: ignore[return-value]  # of this name, so what this function made
+
+
+class InTurn(NamedTuple):
+    """The messages of a connection in order, and what each of them says, where it is clear and says that on its own; else None."""
+
+    messages: tuple[Message, ...]
+    said: tuple[Said | None, ...]
 
 
 class Evidence(Struct, frozen=True, dict=True):
@@ -102,8 +109,8 @@ class Evidence(Struct, frozen=True, dict=True):
     """What they say of forwarded events, and of operations on classes."""
     keys: tuple[KeyUse, ...] = ()
     """What became of each password, hash and key that was given."""
-    said: Mapping[str, Said] = {}
-    """What clear messages say, by id, until shells and operations are made of it; empty afterwards."""
+    said: Mapping[str, InTurn] = {}
+    """What clear messages say, by connection, until shells and operations are made of it; empty afterwards."""
     sightings: tuple[Sighting, ...] = ()
     """The lines of commands, scripts and input that rules look for."""
 

@@ -22,6 +22,11 @@ def exchange_id(connection: str, position: int) -> str:
     return f"{connection}.x{position}"
 
 
+def connection_of(exchange: str) -> str:
+    """The id of the connection that an exchange is of."""
+    return exchange.rpartition(".x")[0]
+
+
 def request_id(exchange: str) -> str:
     """The id of an exchange's request."""
     return f"{exchange}.q"

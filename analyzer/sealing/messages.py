@@ -37,27 +37,60 @@ def messages(
     for from_client, half, reader in ((True, exchange.request, near), (False, exchange.response, far)):
         if isinstance(half, Absent):
             continue
-        content_type, applied = _labels(half.headers)
-        protection = _protection(half.body, content_type)
-        in_clear = Protection.TLS if connection.tls_opened else Protection.CLEAR
-        if protection is Protection.CLEAR:
-            protection = in_clear
-        digest = half.body.digest
-        read = None if protection is not in_clear or isinstance(digest, Absent) else digest
-        message = Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, codings=applied, text_digest=read)
-        if protection is Protection.SEALED:
-            content = content_reader(reader, half, limits, applied)
-            message, problem = _sealed(message, half, content, limits)
-            if _is_readable(message, content):
-                read = None if isinstance(digest, Absent) else digest
-                message, problem = replace(message, protection=in_clear, parts=(), protocol=None, operation=None, text_digest=read), _LABEL
-            if problem is not None:
-                place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
-                issues.append(Issue("wsman.limit" if problem.startswith(OVER) else "sealing.malformed", problem, half.id, *place))
-        elif protection is Protection.NONE and not from_client:
-            message = replace(message, page=_page(half, reader, content_type, limits))
-        found.append(message)
+        told, issue = message_of(connection, exchange, half, reader, limits, from_client=from_client)
+        found.append(told)
+        if issue is not None:
+            issues.append(issue)
     return tuple(found), tuple(issues)
+
+
+def message_of(
+    connection: Connection, exchange: Exchange, half: Request | Response, reader: Reader, limits: Limits, *, from_client: bool
+) -> tuple[Message, Issue | None]:
+    """The same of one of them. ``reader``: of its direction."""
+    content_type, applied = _labels(half.headers)
+    protection = _protection(half.body, content_type)
+    in_clear = clear_on(connection)
+    if protection is Protection.CLEAR:
+        protection = in_clear
+    digest = half.body.digest
+    read = None if protection is not in_clear or isinstance(digest, Absent) else digest
+    message = Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, codings=applied, text_digest=read)
+    if protection is Protection.SEALED:
+        content = content_reader(reader, half, limits, applied)
+        message, problem = _sealed(message, half, content, limits)
+        if _is_readable(message, content):
+            read = None if isinstance(digest, Absent) else digest
+            message, problem = replace(message, protection=in_clear, parts=(), protocol=None, operation=None, text_digest=read), _LABEL
+        if problem is not None:
+            place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
+            return message, Issue("wsman.limit" if problem.startswith(OVER) else "sealing.malformed", problem, half.id, *place)
+    elif protection is Protection.NONE and not from_client:
+        message = replace(message, page=_page(half, reader, content_type, limits))
+    return message, None
+
+
+def clear_on(connection: Connection) -> Protection:
+    """What protects a body that is not encrypted by itself."""
+    return Protection.TLS if connection.tls_opened else Protection.CLEAR
+
+
+def soap_type(headers: tuple[Header, ...]) -> str | None:
+    """The content type of bodies that are SOAP by their label, and neither encrypted nor coded; None of others. One tuple serves all messages with the same
+    head, so it is looked up as the object that it is."""
+    known = _SOAP_TYPES.get(id(headers))
+    if known is None or known[0] is not headers:
+        content_type, applied = _labels(headers)
+        is_soap = content_type is not None and not applied and len(content_type) <= _LABEL_LENGTH and _media(content_type) in _SOAP
+        if len(_SOAP_TYPES) >= _MOST_TYPES:
+            _SOAP_TYPES.clear()
+        known = _SOAP_TYPES[id(headers)] = (headers, content_type if is_soap else None)
+    return known[1]
+
+
+_SOAP_TYPES: dict[int, tuple[tuple[Header, ...], str | None]] = {}
+_MOST_TYPES = 1024
+"""Heads, by what Python calls each: an entry keeps its head, so that no other is called so meanwhile."""
 
 
 _LABEL = "labeled as encrypted, but its content is a SOAP envelope in clear"

@@ -24,15 +24,33 @@ _TOKEN = 16
 """Bytes of the shortest token that tells a message from all others: NTLM's signature (MS-NLMP 2.2.2.9)."""
 
 
-class Once(NamedTuple):
-    """The operations that are left, those of an exchange one after the other, and the exchange that stands for each of its copies."""
+def once_in_turn(
+    evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Sequence[Operation]]], sealed: AbstractSet[str]
+) -> list[Operation]:
+    """As `once`. ``operations``: by connection, for each of its exchanges; ``sealed``: the connections with encrypted messages."""
+    if _are_apart(evidence, operations, sealed):
+        return [operation for connection in operations.values() for own in connection for operation in own]
+    return once(evidence, messages, {own[0].exchange: own for connection in operations.values() for own in connection if own})
 
-    operations: list[Operation]
-    stands_for: Mapping[str, str]
+
+def _are_apart(evidence: Evidence, operations: Mapping[str, Sequence[Sequence[Operation]]], sealed: AbstractSet[str]) -> bool:
+    """No two exchanges can be one: no two connections have the same hosts, no proxy or second capture point is there, and of each exchange the request was
+    readable. Two requests of one connection are never one, however alike they are."""
+    if evidence.hops or not sealed.isdisjoint(operations) or any(one.twin_of is not None for one in evidence.connections.values()):
+        return False
+    hosts = {(one.client.host, one.server.host) for one in map(evidence.connections.__getitem__, operations)}
+    if len(hosts) < len(operations):
+        return False
+    for connection in operations.values():
+        for own in connection:
+            if own and not (own[0].from_client and not own[0].lost) and not any(one.from_client and not one.lost for one in own):
+                return False
+    return True
 
 
-def once(evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> Once:
-    """``operations`` by exchange id, in order of place; ``messages`` with what their opening told."""
+def once(evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> list[Operation]:
+    """The operations that are left, those of an exchange one after the other. ``operations`` by exchange id, in order of place; ``messages`` with what their
+    opening told."""
     groups = _Groups(operations)
     places: dict[str, dict[tuple[bool, int], str]] = {}
     twice = evidence.far or any(one.twin_of is not None for one in evidence.connections.values())
@@ -48,13 +66,9 @@ def once(evidence: Evidence, messages: Mapping[str, Message], operations: Mappin
     for first, second in _answers(evidence, messages, operations, linked) if linked else ():
         groups.join(first, second)
     out: list[Operation] = []
-    stands_for: dict[str, str] = {}
     for own in groups.all():
-        chosen = _chosen(evidence, own, operations)
-        for identity in own:
-            stands_for[identity] = chosen[0].exchange
-        out += chosen
-    return Once(out, stands_for)
+        out += operations[own[0]] if len(own) == 1 else _chosen(evidence, own, operations)
+    return out
 
 
 def _answers(
@@ -266,8 +280,6 @@ def _differ(one: Message | None, other: Message | None) -> bool:
 
 def _chosen(evidence: Evidence, own: Sequence[str], operations: Mapping[str, Sequence[Operation]]) -> list[Operation]:
     """The best request and the best response of the copies, under the exchange of the one that the client made."""
-    if len(own) == 1:
-        return list(operations[own[0]])
 
     def rank(operation: Operation) -> tuple[bool, bool, bool, int]:
         connection = evidence.connections[evidence.exchanges[operation.exchange].connection]

@@ -29,7 +29,7 @@ from analyzer.wsman.elements import attributes, content, element
 from analyzer.wsman.faults import fault as read_fault
 from analyzer.wsman.ordinary import Ordinary
 from analyzer.wsman.properties import TELLING, reached
-from analyzer.wsman.remembered import Described, Shapes
+from analyzer.wsman.remembered import Described, Own, Shapes, Told
 from analyzer.wsman.saying import said_in_clear
 from analyzer.wsman.structure import Seen, looked, read_marks
 from analyzer.wsman.tree import EMPTY, tree
@@ -80,6 +80,20 @@ def described(
     status = None if isinstance(exchange.response, Absent) else exchange.response.status
     place = half.first_ns, half.packets
     return _SHAPES.described(message, raw.data, place, status, limits, lambda data: _read(message, half, exchange, Holed(data), len(data), limits, room))
+
+
+def described_at_once(own: Own, half: Request | Response, reader: Reader, status: int | None, limits: Limits) -> Told | None:
+    """The same of a body in clear (``own``: what is known of its message; it is not coded), which is whole, and of which the shape is known; else None."""
+    body = half.body
+    size, spans = body.size, body.spans
+    if len(spans) != 1 or not body.complete or body.missing or size > limits.envelope_bytes or size > limits.opened_bytes:
+        return None
+    begin = spans[0][0]
+    data = reader.read(begin, begin + size)
+    if len(data) != size:
+        return None
+    digest = body.digest
+    return _SHAPES.at_once(own, None if isinstance(digest, Absent) else digest, data, (half.first_ns, half.packets), status, limits)
 
 
 _SHAPES = Shapes()

@@ -9,7 +9,6 @@ issue was found, or where the operation is one of which more than identifiers is
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from sys import intern
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -17,7 +16,7 @@ from msgspec import Struct
 from analyzer.formats.forms import chosen, compiled
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimHalf
-from analyzer.records.sealing import Message
+from analyzer.records.sealing import Message, Protection
 from analyzer.records.wsman import Operation, Said
 from analyzer.settings import Limits
 from analyzer.wsman import shapes
@@ -41,6 +40,9 @@ class Described(Struct, frozen=True, gc=False):
 
 Place: TypeAlias = tuple[int, tuple[int, ...]]
 """When a message's first byte was seen, and its packets."""
+Own: TypeAlias = tuple[str, str, bool, Protection, int, str | None]
+"""A message's own id, that of its exchange, whether it is the client's, its protection, size and content type."""
+Told: TypeAlias = tuple[Message, Said | None]
 Read: TypeAlias = Callable[[bytes], Described]
 """Reads an envelope like any, as the message at hand."""
 _Fill: TypeAlias = Callable[[Sequence[str], Sequence[str | bytes]], Any]
@@ -65,10 +67,65 @@ _OWN = 5
 
 
 _NONE: list["Shape"] = []
+_NO_VALUES: list[str | bytes] = []
 
 
 class _ChangedError(Exception):
     """A mark came out where no value can be put in. It never leaves this module."""
+
+
+class _Form:
+    """The fields of a record in which identifiers and texts are left out. Most are an identifier as it stands, or in upper case."""
+
+    def __init__(self, record: Struct, kinds: Sequence[int]) -> None:
+        self.fields, fills = _record(record, kinds)
+        self.ids = [(at, fill.number) for at, fill in fills if isinstance(fill, _IdAlone) and not fill.upper]
+        self.upper = [(at, fill.number) for at, fill in fills if isinstance(fill, _IdAlone) and fill.upper]
+        self.texts = [(at, fill.number) for at, fill in fills if isinstance(fill, _TextAlone)]
+        self.others = [(at, fill) for at, fill in fills if not isinstance(fill, (_IdAlone, _TextAlone))]
+
+    def filled(self, ids: Sequence[str], texts: Sequence[str | bytes]) -> list[Any]:
+        """The fields of a record with these."""
+        fields = self.fields.copy()
+        for at, number in self.ids:
+            fields[at] = _same(ids[number])
+        for at, number in self.upper:
+            fields[at] = _same(ids[number].upper())
+        for at, number in self.texts:
+            fields[at] = texts[number]
+        for at, fill in self.others:
+            fields[at] = fill(ids, texts)
+        return fields
+
+
+def _same(text: str) -> str:
+    """One object for texts that come again soon: an answer names the MessageID of its request, and what is in a shell the shell."""
+    if len(_SAME) >= _MOST_SAME:
+        _SAME.clear()
+    return _SAME.setdefault(text, text)
+
+
+_SAME: dict[str, str] = {}
+_MOST_SAME = 512
+
+
+class _IdAlone(Struct, frozen=True):
+    """What makes a value that is an identifier and nothing else."""
+
+    number: int
+    upper: bool
+
+    def __call__(self, ids: Sequence[str], _texts: Sequence[str | bytes]) -> str:
+        return _same(ids[self.number].upper() if self.upper else ids[self.number])
+
+
+class _TextAlone(Struct, frozen=True):
+    """What makes a value that is a text and nothing else."""
+
+    number: int
+
+    def __call__(self, _ids: Sequence[str], texts: Sequence[str | bytes]) -> str | bytes:
+        return texts[self.number]
 
 
 class Shape:
@@ -78,39 +135,35 @@ class Shape:
         self.pieces, self.places = apart(shape)
         self.short = short
         self.kinds = kinds
-        self.message, self.of_message = _record(told.message, kinds)
+        self.message = _Form(told.message, kinds)
         self.said = told.said
-        self.operation, self.of_operation = ([], []) if told.said is None or told.said.operation is None else _record(told.said.operation, kinds)
-        self.cim, self.of_cim = ([], []) if told.said is None or told.said.cim is None else _record(told.said.cim, kinds)
+        own = Said() if told.said is None else told.said
+        self.operation = None if own.operation is None else _Form(own.operation, kinds)
+        self.cim = None if own.cim is None else _Form(own.cim, kinds)
 
-    def told(self, message: Message, place: Place, ids: Sequence[str], texts: Sequence[bytes]) -> Described | None:
-        """What ``message`` says with these values; None where they have to be looked at."""
-        values = _values(self.kinds, texts) if texts else ()
+    def told(self, own: Own, digest: bytes | None, place: Place, ids: Sequence[str], texts: Sequence[bytes]) -> Told | None:
+        """What the message of which ``own`` and ``digest`` are says with these values; None where they have to be looked at."""
+        values = _values(self.kinds, texts) if texts else _NO_VALUES
         if values is None:
             return None
-        fields = self.message.copy()
-        fields[:_CLEAR] = message.id, message.exchange, message.from_client, message.protection, message.size, message.content_type
-        fields[_DIGEST] = message.text_digest
-        for at, fill in self.of_message:
-            fields[at] = fill(ids, values)
+        fields = self.message.filled(ids, values)
+        fields[:_CLEAR] = own
+        fields[_DIGEST] = digest
         said = self.said
-        if self.operation or self.cim:
-            own = (message.id, message.exchange, message.from_client, *place)
-            operation = cim = None
-            if self.operation:
-                about = self.operation.copy()
-                about[:_OWN] = own
-                for at, fill in self.of_operation:
-                    about[at] = fill(ids, values)
-                operation = Operation(*about)
-            if self.cim:
-                about = self.cim.copy()
-                about[:_OWN] = own
-                for at, fill in self.of_cim:
-                    about[at] = fill(ids, values)
-                cim = CimHalf(*about)
-            said = Said(operation, False, cim)  # noqa: FBT003  by position, as all of these
-        return Described(Message(*fields), (), said)
+        operation, cim = self.operation, self.cim
+        if operation is not None or cim is not None:
+            told: Operation | None = None
+            asked: CimHalf | None = None
+            if operation is not None:
+                about = operation.filled(ids, values)
+                about[:_OWN] = own[0], own[1], own[2], place[0], place[1]
+                told = Operation(*about)
+            if cim is not None:
+                about = cim.filled(ids, values)
+                about[:_OWN] = own[0], own[1], own[2], place[0], place[1]
+                asked = CimHalf(*about)
+            said = Said(told, False, asked)  # noqa: FBT003  by position, as all of these
+        return Message(*fields), said
 
 
 class Shapes:
@@ -129,6 +182,28 @@ class Shapes:
         self.recent.clear()
         self.bytes = 0
 
+    def at_once(self, own: Own, digest: bytes | None, data: bytes, place: Place, status: int | None, limits: Limits) -> Told | None:
+        """The message of which ``own`` and ``digest`` are, in clear, its whole body ``data``, where its shape is known; else None."""
+        if CUT is None or limits is not self.limits:
+            return None
+        short = len(data) <= _SHORT
+        kind = own[2], status
+        recent = self.recent.get(kind, _NONE)
+        for place_in, one in enumerate(recent):
+            values = fit(data, one.pieces, one.places) if one.short is short else None
+            if values is not None:
+                if place_in:
+                    recent.insert(0, recent.pop(place_in))
+                return one.told(own, digest, place, values[0], values[1])
+        found = CUT(data)
+        known = None if found is None else self.known.get((found[0], *kind, short))
+        if found is None or not isinstance(known, Shape):
+            return None
+        recent = self.recent.setdefault(kind, [])
+        recent.insert(0, known)
+        del recent[_RECENT:]
+        return known.told(own, digest, place, found[1], found[2])
+
     def described(self, message: Message, data: bytes, place: Place, status: int | None, limits: Limits, read: Read) -> Described:
         """As ``read`` has it. ``message``: in clear, its whole body ``data``, nothing known of it yet."""
         if CUT is None:
@@ -136,28 +211,18 @@ class Shapes:
         if limits is not self.limits:
             self._forget()
             self.limits = limits
-        short = len(data) <= _SHORT
-        recent = self.recent.get((message.from_client, status), _NONE)
-        for place_in, one in enumerate(recent):
-            values = fit(data, one.pieces, one.places) if one.short is short else None
-            if values is not None:
-                if place_in:
-                    recent.insert(0, recent.pop(place_in))
-                return one.told(message, place, *values) or read(data)
+        own = message.id, message.exchange, message.from_client, message.protection, message.size, message.content_type
+        at_once = self.at_once(own, message.text_digest, data, place, status, limits)
+        if at_once is not None:
+            return Described(at_once[0], (), at_once[1])
+        told = read(data)
         found = CUT(data)
         if found is None:
-            return read(data)
-        shape, ids, texts = found
+            return told
+        short = len(data) <= _SHORT
+        shape = found[0]
         key = (shape, message.from_client, status, short)
         known = self.known.get(key)
-        if isinstance(known, Shape):
-            recent = self.recent.setdefault((message.from_client, status), [])
-            recent.insert(0, known)
-            del recent[_RECENT:]
-            told = known.told(message, place, ids, texts)
-            if told is not None:
-                return told
-        told = read(data)
         if known is None:
             if len(self.known) >= _SHAPES or self.bytes + len(shape) > _SHAPE_BYTES:
                 self._forget()
@@ -185,7 +250,9 @@ def _learnt(
         made = Shape(shape, other, tuple(kind for kind in kinds if kind != ADDRESS), short=short)
     except _ChangedError:
         return None
-    return made if made.told(message, place, ids, texts) == told else None
+    own = message.id, message.exchange, message.from_client, message.protection, message.size, message.content_type
+    again = made.told(own, message.text_digest, place, ids, texts)
+    return made if again is not None and Described(again[0], (), again[1]) == told else None
 
 
 def _is_kept(told: Described, status: int | None) -> bool:
@@ -263,7 +330,7 @@ def _of_text(value: str, kinds: Sequence[int]) -> _Fill | None:
         number = int(seen[1]) - 1
         if value != _TEXT.format(number + 1) or number < 0 or kinds[number] not in (COMMAND, ARGUMENT):
             raise _ChangedError
-        return lambda _ids, texts: texts[number]
+        return _TextAlone(number)
     parts: list[str] = []
     marks: list[tuple[int, str]] = []
     last = 0
@@ -277,14 +344,11 @@ def _of_text(value: str, kinds: Sequence[int]) -> _Fill | None:
     if not marks:
         return None
     after = value[last:]
+    if len(marks) == 1 and marks[0][1] != "lower" and not parts[0] and not after:
+        return _IdAlone(marks[0][0], marks[0][1] == "upper")
     if len(marks) == 1 and not marks[0][1]:
         (number, _), before = marks[0], parts[0]
-        if before or after:
-            return lambda ids, _texts: intern(f"{before}{ids[number]}{after}")
-        return lambda ids, _texts: intern(ids[number])
-    if len(marks) == 1 and marks[0][1] == "upper" and not parts[0] and not after:
-        number = marks[0][0]
-        return lambda ids, _texts: intern(ids[number].upper())
+        return lambda ids, _texts: _same(f"{before}{ids[number]}{after}")
     pieces = list(zip(parts, marks, strict=True))
     return lambda ids, _texts: "".join([f"{before}{_cased(ids[number], case)}" for before, (number, case) in pieces]) + after
 
@@ -302,4 +366,4 @@ def _of_bytes(value: bytes, kinds: Sequence[int]) -> _Fill | None:
     number = int(seen[1]) - 1
     if value != _TEXT.format(number + 1).encode() or number < 0 or kinds[number] not in (STREAM, CREATION):
         raise _ChangedError
-    return lambda _ids, texts: texts[number]
+    return _TextAlone(number)

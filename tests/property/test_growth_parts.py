@@ -21,7 +21,7 @@ Work = Callable[[], object]
 
 def _read(operations: list[Operation], listings: list[Operation]) -> Work:
     places = {one.exchange: Place("c1", "10.0.0.1", "10.0.0.9", "alice", 0) for one in (*operations, *listings)}
-    return lambda: shells(operations, places, listings=listings)
+    return lambda: shells(operations, places.__getitem__, listings=listings)
 
 
 def listings(count: int) -> Work:

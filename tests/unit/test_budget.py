@@ -9,7 +9,8 @@ import pytest
 
 from analyzer import Limits, analyze
 from analyzer.cli.start import run
-from analyzer.engine import budget, opening, plan
+from analyzer.engine import bodies as reading_bodies
+from analyzer.engine import budget, opening
 from analyzer.http import exchanges
 from tests.build.packets import Frame, pcap
 from tests.hostile.costly import Talk, bodies, command, created, received
@@ -106,7 +107,7 @@ def test_what_is_kept_of_outputs_has_a_sum(name: str, tmp_path: Path) -> None:
 def test_less_time_claims_less_and_nothing_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (exchanges, opening):
         monkeypatch.setattr(module, "_OFTEN", 1)
-    monkeypatch.setattr(plan, "OFTEN", 1)
+    monkeypatch.setattr(reading_bodies, "OFTEN", 1)
     (path,) = (Path(__file__).parents[2] / "sample_pcaps" / name).glob("capture.pcap*")
     clock = Clock(1_000_000)
     monkeypatch.setattr(budget, "process_time", clock)

@@ -31,7 +31,7 @@ def operation(number: int, name: str, *, shell: str = SHELL, uri: str = CMD, **r
 
 def built(operations: Sequence[Operation], connections: Sequence[str] = ("c1", "c2", "c3")) -> Built:
     places = {one.exchange: Place(connections[int(one.exchange[1:]) % len(connections)], "10.0.0.1", "10.0.0.9", "LAB\\alice", 0) for one in operations}
-    return shells(operations, places)
+    return shells(operations, places.__getitem__)
 
 
 def piece(data: bytes, name: str = "stdout", *, end: bool = False) -> StreamPiece:
@@ -96,7 +96,7 @@ def test_a_command_whose_beginning_is_not_in_the_capture() -> None:
 def test_the_same_shell_id_on_two_servers_is_two_shells() -> None:
     operations = [operation(1, "Command", command="a", command_id=COMMAND), operation(2, "Command", command="b", command_id=COMMAND)]
     places = {f"x{number}": Place("c1", "10.0.0.1", f"10.0.0.{number}", None, 0) for number in (1, 2)}
-    made = shells(operations, places)
+    made = shells(operations, places.__getitem__)
     assert [command.text for command in made.commands] == ["a", "b"]
 
 
@@ -262,7 +262,7 @@ def test_a_number_that_may_be_too_low_says_so() -> None:
     whole = _pipelines(["one", "two", "three"])
     assert all(command.number_sure for command in built(whole).commands)
     gap = Operation("c1.x1+.q", "c1.x1+", True, whole[0].ts_ns + 1, (), "between", shell_id=SHELL, missing=900, lost=True)  # noqa: FBT003
-    found = shells([*whole, gap], {**{one.exchange: Place("c1", "a", "b", None, 0) for one in whole}, gap.exchange: Place("c1", "a", "b", None, 0)})
+    found = shells([*whole, gap], {**{one.exchange: Place("c1", "a", "b", None, 0) for one in whole}, gap.exchange: Place("c1", "a", "b", None, 0)}.__getitem__)
     assert [command.number_sure for command in found.commands] == [True, False, False]
     once = [whole[0], replace(gap, ts_ns=0)]
-    assert [command.number_sure for command in shells(once, {one.exchange: Place("c1", "a", "b", None, 0) for one in once}).commands] == [True]
+    assert [command.number_sure for command in shells(once, {one.exchange: Place("c1", "a", "b", None, 0) for one in once}.__getitem__).commands] == [True]
