@@ -22,10 +22,10 @@ from analyzer.records.quality import Absent
 def steps_of(conversations: Iterable[Conversation], exchanges: Sequence[Exchange], audience: Audience) -> Mapping[str, str]:
     """The word of each exchange that has one, by exchange id, for one audience. Conversations of the other audience are passed over."""
     words = {exchange.id: "offer" for exchange in exchanges if _is_offer(exchange, audience)}
-    statuses = {exchange.id: _status(exchange) for exchange in exchanges}
-    for conversation in conversations:
-        if conversation.audience is audience:
-            words |= _words(conversation, statuses)
+    spoken = [conversation for conversation in conversations if conversation.audience is audience]
+    statuses = {exchange.id: _status(exchange) for exchange in exchanges} if spoken else {}
+    for conversation in spoken:
+        words |= _words(conversation, statuses)
     return words
 
 

@@ -16,7 +16,7 @@ from analyzer.auth.headers import CHALLENGE_HEADERS, CREDENTIALS_HEADERS, DEMAND
 from analyzer.auth.schemes.reading import Complaint, TokenReading
 from analyzer.auth.tokens import UNKNOWN_SCHEME, challenge_token, credentials_token, is_known, rejects
 from analyzer.records.auth import Audience, Step, Token
-from analyzer.records.http import Exchange, Framing, Request, Response
+from analyzer.records.http import Exchange, Framing, Header, Request, Response
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Known
@@ -80,16 +80,25 @@ _SIZES = frozenset(map(len, _OF_AUTHENTICATION))
 
 def audiences(exchange: Exchange) -> frozenset[Audience]:
     """The audiences of which a header of the exchange says something."""
-    found = [
-        audience
-        for half in (exchange.request, exchange.response)
-        if not isinstance(half, Absent)
-        for header in half.headers
-        if len(header.name) in _SIZES and (audience := _OF_AUTHENTICATION.get(header.name.lower())) is not None
-    ]
-    return frozenset(found) if found else _NOBODY
+    request, response = exchange.request, exchange.response
+    asked = _NOBODY if isinstance(request, Absent) else _spoken_to(request.headers)
+    answered = _NOBODY if isinstance(response, Absent) else _spoken_to(response.headers)
+    return asked | answered if asked and answered else asked or answered
 
 
+def _spoken_to(headers: tuple[Header, ...]) -> frozenset[Audience]:
+    """The same of the fields of one message. One tuple serves all messages with the same head, so it is looked up as the object that it is."""
+    known = _SPOKEN_TO.get(id(headers))
+    if known is None or known[0] is not headers:
+        found = [one for field in headers if len(field.name) in _SIZES and (one := _OF_AUTHENTICATION.get(field.name.lower())) is not None]
+        if len(_SPOKEN_TO) >= _MANY:
+            _SPOKEN_TO.clear()
+        known = _SPOKEN_TO[id(headers)] = (headers, frozenset(found) if found else _NOBODY)
+    return known[1]
+
+
+_SPOKEN_TO: dict[int, tuple[tuple[Header, ...], frozenset[Audience]]] = {}
+"""Heads, by what Python calls each: an entry keeps its head, so that no other is called so meanwhile."""
 _NOBODY: frozenset[Audience] = frozenset()
 
 

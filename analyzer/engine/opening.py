@@ -143,7 +143,8 @@ def contents(
         again = not compressed.isdisjoint(one.plain)  # another client, or the proxy's other leg, said how this shell's streams are packed
         if again and not budget.spent(OPENING):
             read[place] = _read(tools, groups[place], compressed)
-    messages = dict(evidence.messages)
+    changed = {identity: message for one in read for identity, message in one.messages.items()}
+    messages = {**evidence.messages, **changed} if changed else evidence.messages
     clients = {identity: who.client for identity, who in named.items()}
     methods: dict[str, list[Operation]] = {}
     cim: dict[str, list[CimHalf]] = {}
@@ -152,7 +153,6 @@ def contents(
         cim.update(one.cim)
         forwarded.update(one.forwarded)
         methods.update(one.invoked)
-        messages.update(one.messages)
         clients.update(one.clients)
     in_turn = operations_in_turn(
         evidence, {identity: own for one in read for identity, own in one.operations.items()}, {name for one in read for name in one.told}

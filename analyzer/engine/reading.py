@@ -64,6 +64,9 @@ def few_collections() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():  # all that was made becomes old without a search: the next object would be the one too many that starts it
+            gc.freeze()
+            gc.unfreeze()
         gc.set_threshold(*before)
 
 

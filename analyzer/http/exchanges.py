@@ -253,8 +253,12 @@ def _after_hole(walk: _Walk, position: int, acked: int, begin: int, pairs: list[
 
 def _exchanges(walk: _Walk) -> Iterator[Exchange]:
     connection = walk.connection
-    for position, pair in enumerate(_pairs(walk), 1):
-        asked, answered, interims_at = pair
+    pairs = _pairs(walk)
+    walk.requests.clear()  # of each message there is a record from now on, and what it is made of goes as it comes
+    walk.responses.clear()
+    pairs.reverse()
+    for position in range(1, len(pairs) + 1):
+        pair = asked, answered, interims_at = pairs.pop()
         identity = exchange_id(connection.id, position)
         request = _request(walk, asked, identity)
         response = _response(walk, answered, identity)

@@ -31,7 +31,7 @@ Problem = Callable[[str, str, int], None]
 """problem(issue code, detail, stream offset)."""
 
 
-class Head(Struct):
+class Head(Struct, gc=False):
     """A start line's three words and the field lines. ``whole`` is false when the header block is not wholly captured."""
 
     at: int

@@ -6,7 +6,7 @@ from analyzer.http.heads import Head
 from analyzer.records.http import Body
 
 
-class Raw(Struct):
+class Raw(Struct, gc=False):
     """``resumed``: the framing had been lost before it. ``cut``: it is not whole."""
 
     head: Head

@@ -141,8 +141,10 @@ def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
 
 def _sent_again(shell: _Shell, pair: _Pair, operation: Operation) -> bool:
     """The request that began the command of this id, once more to the byte: the numbers of PSRP's objects are never used twice in a shell."""
+    if shell.kind != "powershell" or not operation.arguments:
+        return False
     command = shell.current.get(pair.command_id or "")
-    if command is None or shell.kind != "powershell" or not operation.arguments or command.arguments != operation.arguments:
+    if command is None or command.arguments != operation.arguments:
         return False
     pair.command = command
     return True

@@ -89,11 +89,13 @@ def _authority(exchange: Exchange) -> str | None:
 
 def _spread(start: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
     """``start`` and all that is connected with it by pairs."""
+    found = set(start)
     beside: dict[str, list[str]] = defaultdict(list)
     for one, other in pairs:
-        beside[one].append(other)
-        beside[other].append(one)
-    found, left = set(start), list(start)
+        if one not in found or other not in found:  # else each of them is there, and leads to what is beside it
+            beside[one].append(other)
+            beside[other].append(one)
+    left = list(found) if beside else []
     while left:
         for other in beside.get(left.pop(), ()):
             if other not in found:

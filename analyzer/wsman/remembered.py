@@ -15,14 +15,13 @@ from msgspec import Struct
 
 from analyzer.formats.forms import chosen, compiled
 from analyzer.records.issues import Issue
-from analyzer.records.operations import CimHalf
 from analyzer.records.sealing import Message, Protection
-from analyzer.records.wsman import Operation, Said
+from analyzer.records.wsman import Said
 from analyzer.settings import Limits
 from analyzer.wsman import shapes
 from analyzer.wsman.properties import TELLING
 from analyzer.wsman.saying import looked_at
-from analyzer.wsman.shapes import ADDRESS, ARGUMENT, COMMAND, CREATION, ID_AT, STREAM, TEXT_AT, apart, fit
+from analyzer.wsman.shapes import ADDRESS, ARGUMENT, COMMAND, CREATION, ID_AT, STREAM, TEXT_AT, Fill, Form, apart, fit, same
 from analyzer.wsman.winrs import OPERATIONS, in_base64, is_packed
 
 _Cut: TypeAlias = tuple[bytes, list[str], list[bytes]]
@@ -45,8 +44,6 @@ Own: TypeAlias = tuple[str, str, bool, Protection, int, str | None]
 Told: TypeAlias = tuple[Message, Said | None]
 Read: TypeAlias = Callable[[bytes], Described]
 """Reads an envelope like any, as the message at hand."""
-_Fill: TypeAlias = Callable[[Sequence[str], Sequence[str | bytes]], Any]
-"""Makes a value of identifiers and texts."""
 
 _SHAPES, _SHAPE_BYTES = 4096, 4 << 20
 """Shapes that are known at a time, and their bytes."""
@@ -59,11 +56,7 @@ _ID_SEEN = re.compile("abcdef([0-9a-f]{2})-abcd-efab-cdef-abcdefabcdef", re.IGNO
 _TEXT = "qXzV{:02d}VzXq"
 _TEXT_SEEN = re.compile(r"qXzV(\d\d)VzXq", re.IGNORECASE)
 _CUT_OUT = re.compile(rb"[\x80-\xff]")
-_CLEAR = Message.__struct_fields__.index("parts")
-"""The fields before it are the message's own."""
 _DIGEST = Message.__struct_fields__.index("text_digest")
-_OWN = 5
-"""The first fields of an `Operation` and a `CimHalf`: message, exchange, direction, time, packets."""
 
 
 _NONE: list["Shape"] = []
@@ -74,39 +67,14 @@ class _ChangedError(Exception):
     """A mark came out where no value can be put in. It never leaves this module."""
 
 
-class _Form:
-    """The fields of a record in which identifiers and texts are left out. Most are an identifier as it stands, or in upper case."""
-
-    def __init__(self, record: Struct, kinds: Sequence[int]) -> None:
-        self.fields, fills = _record(record, kinds)
-        self.ids = [(at, fill.number) for at, fill in fills if isinstance(fill, _IdAlone) and not fill.upper]
-        self.upper = [(at, fill.number) for at, fill in fills if isinstance(fill, _IdAlone) and fill.upper]
-        self.texts = [(at, fill.number) for at, fill in fills if isinstance(fill, _TextAlone)]
-        self.others = [(at, fill) for at, fill in fills if not isinstance(fill, (_IdAlone, _TextAlone))]
-
-    def filled(self, ids: Sequence[str], texts: Sequence[str | bytes]) -> list[Any]:
-        """The fields of a record with these."""
-        fields = self.fields.copy()
-        for at, number in self.ids:
-            fields[at] = _same(ids[number])
-        for at, number in self.upper:
-            fields[at] = _same(ids[number].upper())
-        for at, number in self.texts:
-            fields[at] = texts[number]
-        for at, fill in self.others:
-            fields[at] = fill(ids, texts)
-        return fields
-
-
-def _same(text: str) -> str:
-    """One object for texts that come again soon: an answer names the MessageID of its request, and what is in a shell the shell."""
-    if len(_SAME) >= _MOST_SAME:
-        _SAME.clear()
-    return _SAME.setdefault(text, text)
-
-
-_SAME: dict[str, str] = {}
-_MOST_SAME = 512
+def _form(record: Struct, kinds: Sequence[int], last: int = -1) -> Form:
+    """What makes records like this one."""
+    fields, fills = _record(record, kinds)
+    ids = [(at, fill.number) for at, fill in fills if isinstance(fill, _IdAlone) and not fill.upper]
+    upper = [(at, fill.number) for at, fill in fills if isinstance(fill, _IdAlone) and fill.upper]
+    texts = [(at, fill.number) for at, fill in fills if isinstance(fill, _TextAlone)]
+    others = [(at, fill) for at, fill in fills if not isinstance(fill, (_IdAlone, _TextAlone))]
+    return Form(type(record), fields, (ids, upper, texts), others, last)
 
 
 class _IdAlone(Struct, frozen=True):
@@ -116,7 +84,7 @@ class _IdAlone(Struct, frozen=True):
     upper: bool
 
     def __call__(self, ids: Sequence[str], _texts: Sequence[str | bytes]) -> str:
-        return _same(ids[self.number].upper() if self.upper else ids[self.number])
+        return same(ids[self.number].upper() if self.upper else ids[self.number])
 
 
 class _TextAlone(Struct, frozen=True):
@@ -135,35 +103,24 @@ class Shape:
         self.pieces, self.places = apart(shape)
         self.short = short
         self.kinds = kinds
-        self.message = _Form(told.message, kinds)
+        self.message = _form(told.message, kinds, _DIGEST)
         self.said = told.said
         own = Said() if told.said is None else told.said
-        self.operation = None if own.operation is None else _Form(own.operation, kinds)
-        self.cim = None if own.cim is None else _Form(own.cim, kinds)
+        self.operation = None if own.operation is None else _form(own.operation, kinds)
+        self.cim = None if own.cim is None else _form(own.cim, kinds)
 
-    def told(self, own: Own, digest: bytes | None, place: Place, ids: Sequence[str], texts: Sequence[bytes]) -> Told | None:
+    def told(self, own: Own, digest: bytes | None, place: Place, ids: list[str], texts: Sequence[bytes]) -> Told | None:
         """What the message of which ``own`` and ``digest`` are says with these values; None where they have to be looked at."""
         values = _values(self.kinds, texts) if texts else _NO_VALUES
         if values is None:
             return None
-        fields = self.message.filled(ids, values)
-        fields[:_CLEAR] = own
-        fields[_DIGEST] = digest
         said = self.said
-        operation, cim = self.operation, self.cim
-        if operation is not None or cim is not None:
-            told: Operation | None = None
-            asked: CimHalf | None = None
-            if operation is not None:
-                about = operation.filled(ids, values)
-                about[:_OWN] = own[0], own[1], own[2], place[0], place[1]
-                told = Operation(*about)
-            if cim is not None:
-                about = cim.filled(ids, values)
-                about[:_OWN] = own[0], own[1], own[2], place[0], place[1]
-                asked = CimHalf(*about)
-            said = Said(told, False, asked)  # noqa: FBT003  by position, as all of these
-        return Message(*fields), said
+        if self.operation is not None or self.cim is not None:
+            about = own[0], own[1], own[2], place[0], place[1]
+            operation = None if self.operation is None else self.operation.made(about, None, ids, values)
+            cim = None if self.cim is None else self.cim.made(about, None, ids, values)
+            said = Said(operation, False, cim)  # noqa: FBT003  by position, as all of these
+        return self.message.made(own, digest, ids, values), said
 
 
 class Shapes:
@@ -295,13 +252,13 @@ def _values(kinds: Sequence[int], texts: Sequence[bytes]) -> list[str | bytes] |
     return values
 
 
-def _record(record: Struct, kinds: Sequence[int]) -> tuple[list[Any], list[tuple[int, _Fill]]]:
+def _record(record: Struct, kinds: Sequence[int]) -> tuple[list[Any], list[tuple[int, Fill]]]:
     """The fields of a record, and what makes those that have values in them."""
     fields = [getattr(record, name) for name in record.__struct_fields__]
     return fields, [(at, fill) for at, field in enumerate(fields) if (fill := _fill(field, kinds)) is not None]
 
 
-def _fill(value: object, kinds: Sequence[int]) -> _Fill | None:
+def _fill(value: object, kinds: Sequence[int]) -> Fill | None:
     """What makes a value that has marks in it; None for one that has none."""
     if isinstance(value, str):
         return _of_text(value, kinds)
@@ -324,7 +281,7 @@ def _fill(value: object, kinds: Sequence[int]) -> _Fill | None:
     return None
 
 
-def _of_text(value: str, kinds: Sequence[int]) -> _Fill | None:
+def _of_text(value: str, kinds: Sequence[int]) -> Fill | None:
     seen = _TEXT_SEEN.search(value)
     if seen is not None:
         number = int(seen[1]) - 1
@@ -348,7 +305,7 @@ def _of_text(value: str, kinds: Sequence[int]) -> _Fill | None:
         return _IdAlone(marks[0][0], marks[0][1] == "upper")
     if len(marks) == 1 and not marks[0][1]:
         (number, _), before = marks[0], parts[0]
-        return lambda ids, _texts: _same(f"{before}{ids[number]}{after}")
+        return lambda ids, _texts: same(f"{before}{ids[number]}{after}")
     pieces = list(zip(parts, marks, strict=True))
     return lambda ids, _texts: "".join([f"{before}{_cased(ids[number], case)}" for before, (number, case) in pieces]) + after
 
@@ -357,7 +314,7 @@ def _cased(value: str, case: str) -> str:
     return value.upper() if case == "upper" else value.lower() if case == "lower" else value
 
 
-def _of_bytes(value: bytes, kinds: Sequence[int]) -> _Fill | None:
+def _of_bytes(value: bytes, kinds: Sequence[int]) -> Fill | None:
     seen = _TEXT_SEEN.search(value.decode("latin-1"))
     if seen is None:
         if _ID_SEEN.search(value.decode("latin-1")):

@@ -3,10 +3,10 @@ cimport cython
 
 ctypedef long long i64
 
-cdef dict _KINDS
+cdef dict _KINDS, _SAME
 cdef tuple _TEXTS, _IDS
 cdef bytes _PLAIN, _IN_LINES, _HEX, _LOOKED_AT, _BEGINS
-cdef i64 _ID, _TEXT, _LONGEST, _MOST_IDS, _MOST_TEXTS, _MOST_SHAPE, _LONGEST_ADDRESS
+cdef i64 _ID, _TEXT, _LONGEST, _MOST_IDS, _MOST_TEXTS, _MOST_SHAPE, _LONGEST_ADDRESS, _MOST_SAME
 
 
 @cython.locals(end=i64, i=i64, last=i64, tag=i64, quote=i64, code=i64, kind=i64, stop=i64, number=i64, inside=bint, parts=list, ids=list, known=list, folded=list, texts=list,
@@ -21,3 +21,17 @@ cdef bint _is_plain(bytes value, i64 kind) except -1
 cdef bint _is_id(bytes data, i64 at, i64 end) except -1
 @cython.locals(i=i64, low=bytes)
 cdef i64 _number(list ids, list known, list folded, bytes own) except -2
+
+
+@cython.locals(known=str)
+cpdef str same(str text)
+
+
+@cython.final
+cdef class Form:
+    cdef object kind
+    cdef list fields, ids, upper, texts, others
+    cdef i64 last
+
+    @cython.locals(fields=list, i=i64, at=i64, number=i64)
+    cpdef object made(self, tuple own, object last, list ids, object texts)

@@ -4,10 +4,17 @@
     <a:MessageID>uuid:.</a:MessageID>          … <rsp:Command>.</rsp:Command>        6973E5D9-…   dir
 
 Cut out are identifiers (RFC 4122 section 3, wherever they stand in a text or in a value between quotes) and the texts of a few elements. What is cut out holds
-nothing that an XML reader, or whoever searches in the text, could take for anything else. One source, two ways to run, as `analyzer.wsman.marks`: shapes.pxd
+nothing that an XML reader, or whoever searches in the text, could take for anything else. What is made of the values of the next one is made here, too: `Form`
+has the fields of a record in which they are left out. One source, two ways to run, as `analyzer.wsman.marks`: shapes.pxd
 has the types. Bounds checks are on.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+Fill: TypeAlias = Callable[[Sequence[str], Sequence[str | bytes]], Any]
+"""Makes a value of identifiers and texts."""
+Places: TypeAlias = tuple[list[tuple[int, int]], list[tuple[int, int]], list[tuple[int, int]]]
 COMMAND, ARGUMENT, STREAM, CREATION, ADDRESS = range(5)
 """Texts: of Command, Arguments, Stream, creationXml, To."""
 _KINDS = {b"Command": COMMAND, b"Arguments": ARGUMENT, b"Stream": STREAM, b"creationXml": CREATION, b"To": ADDRESS}
@@ -27,6 +34,8 @@ _IN_LINES = _PLAIN + b"\t\n\r"
 """The same of a stream, whose base64 may be written in lines."""
 _LOOKED_AT = bytes(chr(code) in "<>-\"'" for code in range(256))
 _BEGINS = bytes(any(word[0] == code for word in _KINDS) for code in range(256))
+_SAME: dict[str, str] = {}
+_MOST_SAME = 512
 _HEX = bytes(chr(code) in "0123456789abcdefABCDEF" for code in range(256))
 
 
@@ -135,6 +144,46 @@ def apart(shape: bytes) -> tuple[tuple[bytes, ...], bytes]:
     """A shape's pieces, and what stands between them: one byte for each value that was cut out."""
     places = bytes(code for code in shape if code >= ID_AT)
     return tuple(bytes(min(ID_AT, code) for code in shape).split(_IDS[0])), places
+
+
+def same(text: str) -> str:
+    """One object for texts that come again soon: an answer names the MessageID of its request, and what is in a shell the shell."""
+    if len(_SAME) >= _MOST_SAME:
+        _SAME.clear()
+    known = _SAME.get(text)
+    if known is None:
+        known = _SAME[text] = text
+    return known
+
+
+class Form:
+    """Makes records that differ by identifiers and texts. ``kind``: the record's type; ``fields``: the values of all its fields; ``places``: those that are an
+    identifier as it stands, or one in upper case, or a text, each with the number of that; ``others``: those that are made of such, each with what makes it;
+    ``last``: the field that is each record's own, besides its first ones; -1 where there is none."""
+
+    def __init__(self, kind: type, fields: Sequence[object], places: Places, others: list[tuple[int, Fill]], last: int) -> None:
+        self.kind = kind
+        self.fields = list(fields)
+        self.ids, self.upper, self.texts = places
+        self.others = others
+        self.last = last
+
+    def made(self, own: tuple[object, ...], last: object, ids: list[str], texts: Sequence[str | bytes]) -> Any:  # noqa: ANN401  of whichever kind
+        """The record whose first fields are ``own``."""
+        fields = self.fields.copy()
+        for i in range(len(own)):
+            fields[i] = own[i]
+        for at, number in self.ids:
+            fields[at] = same(ids[number])
+        for at, number in self.upper:
+            fields[at] = same(ids[number].upper())
+        for at, number in self.texts:
+            fields[at] = texts[number]
+        for at, fill in self.others:
+            fields[at] = fill(ids, texts)
+        if self.last >= 0:
+            fields[self.last] = last
+        return self.kind(*fields)
 
 
 def _kind(data: bytes, begin: int, end: int) -> int:

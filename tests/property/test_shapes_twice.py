@@ -5,6 +5,7 @@ Values are chosen to deceive: references, ends of sections, declarations of name
 
 import base64
 import random
+from collections.abc import Sequence
 
 import pytest
 
@@ -244,3 +245,39 @@ def test_no_more_shapes_are_known_than_the_limit(monkeypatch: pytest.MonkeyPatch
         assert len(table.known) <= 8
         assert table.bytes == sum(len(shape) for shape, *_ in table.known)
         assert all(len(recent) <= remembered._RECENT for recent in table.recent.values())
+
+
+def _both(ids: Sequence[str], texts: Sequence[str | bytes]) -> object:
+    return ids[1], texts[2]
+
+
+def test_both_forms_fill_alike() -> None:
+    own = forms.source(shapes)
+    dice = random.Random(7)
+    width = len(Message.__struct_fields__)
+    for _ in range(400):
+        places: tuple[list[tuple[int, int]], ...] = ([], [], [])
+        others: list[tuple[int, shapes.Fill]] = []
+        for at in dice.sample(range(6, width), dice.randrange(8)):
+            which = dice.randrange(4)
+            if which < 3:
+                places[which].append((at, dice.randrange(3)))
+            else:
+                others.append((at, _both))
+        last = dice.choice((-1, Message.__struct_fields__.index("text_digest")))
+        first = "c1.x1.q", "c1.x1", True, Protection.CLEAR, 7, None
+        ids, texts = [f"aB-{dice.randrange(900)}" for _ in range(3)], [dice.choice(("dir", b"QQ==")) for _ in range(3)]
+        made = [one.Form(Message, range(width), places, others, last).made(first, b"digest", ids, texts) for one in (shapes, own)]
+        assert made[0] == made[1]
+        assert made[0].id == "c1.x1.q"
+        assert (made[0].text_digest == b"digest") is (last >= 0)
+        assert all(getattr(made[0], Message.__struct_fields__[at]) == ids[number] for at, number in places[0] if at != last)
+
+
+def test_texts_that_come_again_soon_are_one_object_and_those_before_are_forgotten() -> None:
+    for one in (shapes, forms.source(shapes)):
+        first = one.same("a B".lower())
+        assert one.same("a B".lower()) is first
+        for number in range(2000):
+            one.same(f"other {number}")
+        assert one.same("a B".lower()) is not first
