@@ -238,7 +238,7 @@ def talked(ask: TalkAsk) -> Told:
     if store.size(name) is not None and _holds(store, name, ask.limits):
         return Told(name, found=True)
     sources = opened_spools(store, ask)
-    made = Talked(talk(works_of(ask.work), Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
+    made = Talked(talk(expected(works_of(ask.work), sources), Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
     try:
         write_object(store, name, packed(made, lossless=True))
     except UnicodeEncodeError:
@@ -271,6 +271,12 @@ def opened_spools(store: Objects, asked: _Lie) -> Spools:
     """What reads them."""
     captures, reels = [as_seen_here(one) for one in asked.captures], [one or None for one in asked.reels]
     return Spools(captures, store, reels, asked.spool or None, asked.spool_size, asked.limits.open_files)
+
+
+def expected(works: list[Work], sources: Spools) -> list[Work]:
+    """The same connections: their payload will be asked for."""
+    sources.expect(flow for one in works for own in (one.flows, *(flows for _, flows in one.views)) for flow in own)
+    return works
 
 
 def _holds(store: Objects, name: str, limits: Limits) -> bool:

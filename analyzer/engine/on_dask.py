@@ -18,7 +18,7 @@ _PACKS = 8
 """Packs of jobs for each thread of a worker at least: what is sent and waited for costs the process that asks about a millisecond each."""
 _LAST = 3
 """Of what is left, a pack has this part of a thread's share at most: so they become smaller, and no worker waits long for the last ones."""
-_STEPS = 8
+_STEPS = 6
 """How often a job goes along with those of a stage, about."""
 _CONNECT_SECONDS = 30
 
@@ -57,6 +57,7 @@ class OnDask:
         threads = max(sum(workers.values()), 1)
         packs = list(_packs(asks, threads))
         near = {"workers": [self._home], "allow_other_workers": True} if len(asks) == 1 and self._home in workers else {}
+        self._home = ""
         futures = self.client.map(partial(_several, work), packs, pure=False, retries=_RETRIES, **near)
         saves_time = threads > 1 and len(asks) >= threads * _STEPS  # else it keeps others from being done
         beside = _Beside(self.client, along, min(workers), len(asks)) if along is not None and saves_time else None
@@ -101,7 +102,8 @@ class _Beside:
             return []
         self._runs = True
         at_home = {"workers": [self.home], "allow_other_workers": True, "priority": 1}
-        return [self._client.submit(_told_from, self._along.work, asked, pure=False, retries=_RETRIES, **at_home)]
+        job = partial(_told_from, self._along.work, asked)  # as one thing: what is in arguments is looked through
+        return [self._client.submit(job, pure=False, retries=_RETRIES, **at_home)]
 
     def ended(self, future: "Future") -> None:
         """Another worker may have done it: then that one has it now."""

@@ -19,6 +19,7 @@ from analyzer.engine.inputs import Expanded, Input
 from analyzer.engine.jobs import ScanAsk, TalkAsk, Told, as_seen_here, scan, talked, talks_of, travelling
 from analyzer.engine.plan import Talk, Tools, Work, talk, weight
 from analyzer.engine.pointing import PointsAsk, ahead, goes_ahead, pointed, points
+from analyzer.engine.reading import few_collections
 from analyzer.engine.schedulers import Scheduler
 from analyzer.engine.spools import Spools
 from analyzer.errors import InputError, UsageError
@@ -159,7 +160,8 @@ class Travels:
             captures = tuple((item.path, item.name, reel, item.sensor) for item, reel in zip(inputs, names, strict=True))
             ask = PointsAsk(captures, limits, self.scope, self.place)
             told = self._run("points", points, [ask])[0]
-            what = pointed(self.store, told.name)
+            with few_collections():
+                what = pointed(self.store, told.name)
             if not what.missing:
                 break
             todo = sorted({ordinal for ordinal, _ in what.missing})

@@ -1,6 +1,7 @@
 """How jobs are packed, and when a job goes along with them; a cluster itself is in tests/golden/test_cluster.py."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -26,9 +27,9 @@ class _Client:
     def __init__(self) -> None:
         self.asked: list[tuple[object, dict[str, object]]] = []
 
-    def submit(self, _: object, __: object, ask: object, **how: object) -> str:
-        self.asked.append((ask, how))
-        return f"future {ask}"
+    def submit(self, job: partial[object], **how: object) -> str:
+        self.asked.append((job.args[1], how))
+        return f"future {job.args[1]}"
 
 
 class _Future(NamedTuple):
@@ -53,9 +54,9 @@ class _Along:
 def test_a_job_goes_along_again_when_it_has_ended_and_more_is_there() -> None:
     client: Any = _Client()
     beside = _Beside(client, _Along(), "tcp://a", 200)
-    assert not beside.is_due(24)
-    assert beside.is_due(25)
-    assert beside.asked(range(25)) == ["future 25"]
+    assert not beside.is_due(32)
+    assert beside.is_due(33)
+    assert beside.asked(range(33)) == ["future 33"]
     assert client.asked[0][1]["workers"] == ["tcp://a"]
     assert client.asked[0][1]["allow_other_workers"]
     assert not beside.is_due(100)  # it runs
@@ -63,14 +64,14 @@ def test_a_job_goes_along_again_when_it_has_ended_and_more_is_there() -> None:
     beside.ended(ended)
     assert beside.home == "tcp://b"  # who holds it now
     assert beside.asked(range(50)) == []  # nothing to do
-    assert not beside.is_due(74)
-    assert beside.is_due(75)
-    beside.asked(range(190))
+    assert not beside.is_due(82)
+    assert beside.is_due(83)
+    beside.asked(range(180))
     failed: Any = _Future("tcp://c", told=False)
     beside.ended(failed)
     assert beside.home == "tcp://b"
-    assert not beside.is_due(197)  # hardly any are left
-    assert beside.is_due(198)
+    assert not beside.is_due(190)  # few are left
+    assert beside.is_due(191)
 
 
 def test_it_is_told_from_where() -> None:
