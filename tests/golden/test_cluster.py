@@ -90,8 +90,9 @@ def test_a_series_is_read_ahead_also_where_its_worker_is_killed(tmp_path: Path, 
 
     files = sorted(rotated(["direct-psrp-large-output"], 60, tmp_path / "ring"))
     plain = all_cells(analyzer.analyze(files))
+    client.wait_for_workers(2, timeout=60)  # one may have been killed just now
     assert not differing(plain, all_cells(analyzer.analyze(files, client=client, jobs=tmp_path / "jobs")))
-    assert _counts(tmp_path / "jobs")["ahead", "done"] >= 2
+    assert _counts(tmp_path / "jobs")["ahead", "done"] >= 1
     assert not differing(plain, all_cells(analyzer.analyze(files, client=client, jobs=tmp_path / "jobs")))
     assert _counts(tmp_path / "jobs")["points", "done"] == 1  # and once more when it was found, ahead of which nothing is read
     before = _counts(tmp_path / "jobs")["ahead", "done"]
