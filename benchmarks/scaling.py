@@ -11,22 +11,33 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import analyzer
+from analyzer.engine import local
+from analyzer.engine.grouped import Memory
+from analyzer.engine.travelling import Jobs
+from analyzer.reports.masking import Mask
+from analyzer.settings import Limits, Scope
 from benchmarks import traffic
 from tests.build.clusters import cluster
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 SMALL = Path(__file__).resolve().parents[1] / "sample_pcaps" / "evil-winrm-py-session" / "capture.pcap"
-STAGES = ("scan", "rest", "points", "talk", "said", "share")
+STAGES = ("scan", "rest", "ahead", "points", "talk", "said", "share")
 
 
 class Costs(NamedTuple):
-    """What stages cost: seconds of one processor for each byte of input (``ends``: of the process that asks), and bytes of reels for each byte of input."""
+    """What stages cost: seconds of one processor for each byte of input (``ends``: of the process that asks; ``alone``: of *points* where nothing is read
+    ahead), and bytes of reels for each byte of input."""
 
     scan: float
+    alone: float
+    ahead: float
     points: float
     talk: float
     share: float
@@ -53,7 +64,8 @@ def measured(files: Sequence[Path], folder: Path, workers: int, memory: int | No
     folder.mkdir(parents=True)
     store = folder / "jobs"
     with cluster(folder, workers) as client:
-        analyzer.analyze(SMALL, client=client, jobs=folder / "first")  # the program is loaded then
+        for place, worker in enumerate(client.nthreads()):  # the program is loaded then, as it is where another case was looked at before
+            local.run([str(SMALL)], Limits(), Scope(), memory=Memory(1, Mask()), jobs=Jobs(_At(client, worker), str(folder / f"first-{place}")))
         before = sum(client.run(time.process_time).values())
         began, own = time.monotonic(), time.process_time()
         case = analyzer.analyze_within(list(files), memory, client=client, jobs=store)
@@ -64,6 +76,18 @@ def measured(files: Sequence[Path], folder: Path, workers: int, memory: int | No
     stages = {stage: sum(line["seconds"] for line in lines if line["job"] == stage) for stage in STAGES}
     reels = sum(path.stat().st_size for path in store.glob("*.reel"))
     return Run(workers, wall, used, theirs, stages, sum(line["read_bytes"] for line in lines), reels, peak, len(case.findings))
+
+
+class _At:
+    """Runs jobs at one worker."""
+
+    shares = True
+
+    def __init__(self, client: "Client", worker: str) -> None:
+        self.client, self.worker = client, worker
+
+    def run(self, work: Callable[[Any], Any], asks: Sequence[Any], *_: object) -> list[Any]:
+        return list(self.client.gather([self.client.submit(work, ask, workers=[self.worker], pure=False) for ask in asks]))
 
 
 def _peak() -> float:
@@ -82,15 +106,17 @@ class Plan(NamedTuple):
 
 
 def simulated(plan: Plan, costs: Costs) -> dict[str, float]:
-    """Seconds by stage: the jobs of a stage go to the worker that is free first; a job takes its CPU or its reading, whichever is longer."""
+    """Seconds by stage: the jobs of a stage go to the worker that is free first; a job takes its CPU or its reading, whichever is longer. One of several
+    workers reads reels besides, while others are made: *ahead* is what that takes longer than the scans."""
     count = max(int(plan.size / plan.file), 1)
     width = min(plan.workers, count)
     bandwidth = min(plan.each, plan.store / width)
-    scan = _queued(count, plan.workers, max(plan.file * costs.scan, plan.file / bandwidth))
+    along = 0.0 if plan.workers == 1 else max(plan.size * costs.ahead, plan.size * costs.reels / plan.each)
+    scan = _queued(count, plan.workers, max(plan.file * costs.scan, plan.file / bandwidth)) + along / plan.workers
     talk = _queued(max(int(plan.size * costs.reels / (4 << 20)), 1), plan.workers, 0) + plan.size * costs.talk / plan.workers
     share = plan.size * costs.share / plan.workers
-    points = max(plan.size * costs.points, plan.size * costs.reels / plan.each)
-    return {"scan": scan, "points": points, "talk": talk, "share": share, "ends": plan.size * costs.ends}
+    points = plan.size * costs.points if plan.workers > 1 else max(plan.size * costs.alone, plan.size * costs.reels / plan.each)
+    return {"scan": scan, "ahead": max(along - scan, 0.0), "points": points, "talk": talk, "share": share, "ends": plan.size * costs.ends}
 
 
 def _queued(jobs: int, workers: int, seconds: float) -> float:
@@ -103,11 +129,12 @@ def _queued(jobs: int, workers: int, seconds: float) -> float:
     return last
 
 
-def costs_of(run: Run, size: int) -> Costs:
-    """Costs by a run's own figures."""
+def costs_of(run: Run, several: Run, size: int) -> Costs:
+    """Costs by the figures of a run with one worker; of what is read ahead, by those of one with several."""
     talk = run.stages["talk"] + run.stages["said"]
     scan = run.stages["scan"] + run.stages["rest"]
-    return Costs(scan / size, run.stages["points"] / size, talk / size, run.stages["share"] / size, run.own / size, run.reels / size)
+    alone, ahead, points = run.stages["points"], several.stages["ahead"], several.stages["points"]
+    return Costs(scan / size, alone / size, ahead / size, points / size, talk / size, run.stages["share"] / size, run.own / size, run.reels / size)
 
 
 def told(runs: Sequence[Run], files: int, size: int) -> Iterator[str]:
@@ -121,23 +148,23 @@ def told(runs: Sequence[Run], files: int, size: int) -> Iterator[str]:
         asks = f"{run.own:.2f} | {100 * run.own / (run.own + run.theirs):.1f} %"
         ratio = f"{run.read / size:.3f} | {run.reels / size:.3f}"
         yield f"| {run.workers} | {run.wall:.1f} | {run.theirs:.1f} | {asks} | {stages} | {ratio} | {run.peak_mib:.0f} |"
-    costs = costs_of(runs[0], size)
+    costs = costs_of(runs[0], runs[-1], size)
     yield ""
     yield "| workers | measured, jobs one after the other, s | model, s | off by |"
     yield "|---|---|---|---|"
     for run in runs:
         stages = simulated(Plan(size, size / files, run.workers, 1e12, 1e12), costs)
-        model = stages["scan"] + stages["points"] + stages["talk"] + stages["share"]
+        model = sum(stages.values()) - stages["ends"]
         real = sum(run.stages[one] for one in STAGES if one != "points") / run.workers + run.stages["points"]
         yield f"| {run.workers} | {real:.2f} | {model:.2f} | {100 * (model / real - 1):+.0f} % |"
     yield ""
-    yield "| case | file | workers | scan | points | talk | share | who asks | all | limited by |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    yield "| case | file | workers | scan | ahead | points | talk | share | who asks | all | limited by |"
+    yield f"|{'---|' * 11}"
     for size_, file in ((1e11, 1e8), (1e12, 1e9), (1e13, 1e9), (1e14, 1e9), (1e15, 1e9)):
         for workers in (1, 10, 100, 1000):
             stages = simulated(Plan(size_, file, workers), costs)
             longest = max(stages, key=lambda one: stages[one])
-            cells = " | ".join(_hours(stages[one]) for one in ("scan", "points", "talk", "share", "ends"))
+            cells = " | ".join(_hours(stages[one]) for one in ("scan", "ahead", "points", "talk", "share", "ends"))
             yield f"| {size_ / 1e9:,.0f} GB | {file / 1e9:g} GB | {workers:,} | {cells} | {_hours(sum(stages.values()))} | {longest} |"
 
 

@@ -12,11 +12,11 @@ from time import thread_time
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.engine.jobs import TalkAsk, Told, are_there, digest, keep, opened_spools, read_object, works_of, write_object
+from analyzer.engine.jobs import TalkAsk, Told, are_there, digest, expected, keep, opened_spools, read_object, works_of, write_object
 from analyzer.engine.keeping import packed, unpacked
 from analyzer.engine.parts import Summary
 from analyzer.engine.plan import Tools
-from analyzer.engine.reading import Given
+from analyzer.engine.reading import Given, few_collections
 from analyzer.engine.shares import Placed, Ranks, Share, share
 from analyzer.engine.spools import read_bytes
 from analyzer.engine.summing import Talked, summed
@@ -117,7 +117,7 @@ def said(ask: TalkAsk) -> Told:
     sources = opened_spools(store, ask)
     try:
         with spool() as file:
-            found = tuple(summed(works_of(ask.work), Tools(sources.fetch, sources.store, KeyLog(), ask.limits), file, f"{name}.said"))
+            found = tuple(summed(expected(works_of(ask.work), sources), Tools(sources.fetch, sources.store, KeyLog(), ask.limits), file, f"{name}.said"))
             keep(store, f"{name}.said", file)
         write_object(store, f"{name}.found", packed(Summaries(found)))
     finally:
@@ -148,7 +148,8 @@ def shared(ask: ShareAsk) -> Told:
         read = {place: read_bytes(store, place) for place in {place for place, _, _ in ask.places}}
         talks = [one for place, at, size in ask.places for one in unpacked(read[place].read(at, size), Talked).talks]
         with scratch() as folder:
-            made = share(0, talks, given, settings, folder, Mask(strict=wishes.strict), frozenset(ask.cut_points))
+            with few_collections():
+                made = share(0, talks, given, settings, folder, Mask(strict=wishes.strict), frozenset(ask.cut_points))
             with (folder / "0.rows").open("rb") as file:
                 keep(store, f"{name}.rows", file)
         write_object(store, f"{name}.found", packed(_kept(made, basis.captures)))

@@ -22,7 +22,7 @@ from analyzer.engine.forks import in_turn, processes
 from analyzer.engine.keeping import unpacked
 from analyzer.engine.parts import Summary, groups, parts
 from analyzer.engine.plan import Talk, Tools, Work, unread_connections, weight
-from analyzer.engine.reading import Given
+from analyzer.engine.reading import Given, few_collections
 from analyzer.engine.shares import Share, share, without_titles
 from analyzer.engine.sources import Sources
 from analyzer.engine.summing import EACH, Talked, summed
@@ -89,7 +89,8 @@ def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settin
         return None
     held = ExitStack()
     folder = held.enter_context(scratch())
-    return replace(grouped(given, todo, sources, settings, memory, folder, progress), memory=memory.limit, held=held)
+    with few_collections():
+        return replace(grouped(given, todo, sources, settings, memory, folder, progress), memory=memory.limit, held=held)
 
 
 def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:

@@ -5,7 +5,7 @@ whose object is there is not run again, whoever ran it. So a worker that is lost
 
     scan[i]    capture i            -> its reel (`analyzer.capture.reels`)
     rest[i]    capture i            -> its reel with connections that a neighbour keeps
-    points     all reels            -> descriptions and candidate flows; which reels lack packets
+    points     all reels            -> descriptions and candidate flows; which reels lack packets (`analyzer.engine.pointing`)
     talk[k]    connections, reels   -> connections, exchanges, messages, conversations
 """
 
@@ -22,20 +22,16 @@ from msgspec.structs import replace
 from analyzer.capture.containers import HEAD_SIZE
 from analyzer.capture.identity import identity_at
 from analyzer.capture.open import on_disk, packing_of
-from analyzer.capture.point import Piece
-from analyzer.capture.points import scan_all
-from analyzer.capture.reels import Missing, Reeled, reeled, trailer, whole
+from analyzer.capture.reels import reeled, trailer, whole
 from analyzer.engine.keeping import packed, unpacked
 from analyzer.engine.plan import Talk, Tools, Work, talk
 from analyzer.engine.room import room_of
-from analyzer.engine.spools import Spools, read_place
+from analyzer.engine.spools import Spools
 from analyzer.errors import InputError
 from analyzer.formats.tls import KeyLog
 from analyzer.http.exchanges import most_exchanges
-from analyzer.records.capture import Capture, Flow, IcmpError
+from analyzer.records.capture import Capture, Flow
 from analyzer.records.issues import Issue
-from analyzer.records.kerberos import KdcPiece
-from analyzer.records.names import NameClaim
 from analyzer.settings import Limits, Scope
 from analyzer.system.files import is_url
 from analyzer.system.objects import Objects, told_of
@@ -68,34 +64,6 @@ class ScanAsk(Struct, frozen=True, gc=False):
     scope: Scope
     store: str
     force: tuple[int, ...] = ()
-
-
-class Described(Struct, frozen=True, gc=False):
-    """What the scan gave of one capture: `analyzer.capture.scan.Scanned`, without its spool."""
-
-    capture: Capture
-    flows: tuple[Flow, ...]
-    issues: tuple[Issue, ...]
-    kdc: tuple[KdcPiece, ...]
-    icmp: tuple[IcmpError, ...]
-    names: tuple[NameClaim, ...]
-
-
-class Pointed(Struct, frozen=True, gc=False):
-    """What *points* gave: the captures, the bytes of the object with payload that lies in no file, and what is missing from which reel (ordinal, packet)."""
-
-    captures: tuple[Described, ...]
-    spool_size: int
-    missing: tuple[tuple[int, int], ...]
-
-
-class PointsAsk(Struct, frozen=True, gc=False):
-    """What *points* is given: the captures in order, (path, name, name of the reel; empty: the file itself is read; name of the sensor)."""
-
-    captures: tuple[tuple[str, str, str, str], ...]
-    limits: Limits
-    scope: Scope
-    store: str
 
 
 class Packed(Struct, frozen=True, gc=False):
@@ -200,39 +168,6 @@ def scan(ask: ScanAsk) -> Told:
     return Told(name, read_bytes=made.size, seconds=thread_time() - began)
 
 
-def points(ask: PointsAsk) -> Told:
-    """Job *points*: which files go on in which, the candidate flows, and which reels lack packets."""
-    began = thread_time()
-    store = Objects(ask.store)
-    name = f"points-{points_digest(ask)}"
-    if are_there(store, f"{name}.found", f"{name}.spool"):
-        return Told(name, found=True)
-    missing: list[Missing] = []
-    damaged: list[InputError] = []
-    pieces = [
-        Piece(path, ordinal, shown, _reel(store, reel, missing, damaged) if reel else None, sensor=sensor)
-        for ordinal, (path, shown, reel, sensor) in enumerate(ask.captures)
-    ]
-    scanned = scan_all(pieces, ask.limits, ask.scope)
-    if damaged:  # to the scan, a file that cannot be read is an empty capture; the capture itself is whole, and this would be believed from now on
-        raise damaged[0]
-    held = next((one.spool for one in scanned if one.spool is not None), None)
-    spool_size = keep(store, f"{name}.spool", held)
-    found = Pointed(
-        tuple(Described(one.capture, one.flows, one.issues, one.kdc, one.icmp, one.names) for one in scanned),
-        spool_size,
-        tuple(sorted({(one.ordinal, one.first) for one in missing})),
-    )
-    write_object(store, f"{name}.found", packed(found))
-    store.close()
-    return Told(name, seconds=thread_time() - began)
-
-
-def points_digest(ask: PointsAsk) -> str:
-    """Of all that *points* depends on."""
-    return digest([list(one) for one in ask.captures], ask.limits, ask.scope)
-
-
 def _copy(held: BinaryIO, file: BinaryIO) -> None:
     held.seek(0)
     while piece := held.read(1 << 20):
@@ -261,24 +196,6 @@ def keep(store: Objects, name: str, held: BinaryIO | None) -> int:
 
     store.fill(name, copied)
     return size
-
-
-def _reel(store: Objects, name: str, missing: list[Missing], damaged: list[InputError]) -> Reeled:
-    reel, bytes_of = read_place(store, name)
-
-    def read(at: int, size: int) -> bytes:
-        try:
-            return bytes_of.read(at, size)
-        except InputError as error:
-            damaged.append(error)
-            raise
-
-    return Reeled(reel, read, missing)
-
-
-def pointed(store: Objects, name: str) -> Pointed:
-    """What *points* gave, out of the store. `InputError`: it is damaged."""
-    return read_object(store, f"{name}.found", Pointed)
 
 
 def write_object(store: Objects, name: str, data: bytes) -> None:
@@ -321,7 +238,7 @@ def talked(ask: TalkAsk) -> Told:
     if store.size(name) is not None and _holds(store, name, ask.limits):
         return Told(name, found=True)
     sources = opened_spools(store, ask)
-    made = Talked(talk(works_of(ask.work), Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
+    made = Talked(talk(expected(works_of(ask.work), sources), Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
     try:
         write_object(store, name, packed(made, lossless=True))
     except UnicodeEncodeError:
@@ -354,6 +271,12 @@ def opened_spools(store: Objects, asked: _Lie) -> Spools:
     """What reads them."""
     captures, reels = [as_seen_here(one) for one in asked.captures], [one or None for one in asked.reels]
     return Spools(captures, store, reels, asked.spool or None, asked.spool_size, asked.limits.open_files)
+
+
+def expected(works: list[Work], sources: Spools) -> list[Work]:
+    """The same connections: their payload will be asked for."""
+    sources.expect(flow for one in works for own in (one.flows, *(flows for _, flows in one.views)) for flow in own)
+    return works
 
 
 def _holds(store: Objects, name: str, limits: Limits) -> bool:

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+from analyzer.engine.along import Along, Done
 from analyzer.engine.forks import processes, spread
 from analyzer.errors import UsageError
 
 Ask = TypeVar("Ask")
 Found = TypeVar("Found")
-Done = Callable[[int, int], None]
-"""Told how many of how many jobs are done."""
 FORMS = ("serial", "processes")
 
 
@@ -21,8 +20,9 @@ class Scheduler(Protocol):
         """True where jobs run on other machines: what they read and write has to lie where all of these reach it."""
         ...
 
-    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Done | None = None) -> list[Found]:
-        """The results, in order. A worker that is lost changes nothing: what it had not finished is done again."""
+    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Done | None = None, along: Along | None = None) -> list[Found]:
+        """The results, in order. A worker that is lost changes nothing: what it had not finished is done again. ``along`` is done where that saves time; what
+        runs alone afterwards runs where it did, if that is possible."""
         ...
 
 
@@ -31,7 +31,7 @@ class Serial:
 
     shares = False
 
-    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Done | None = None) -> list[Found]:
+    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Done | None = None, _: Along | None = None) -> list[Found]:
         """As `Scheduler` says."""
         return spread(work, asks, 1, done) if asks else []
 
@@ -44,7 +44,7 @@ class Processes:
     def __init__(self, count: int = 0) -> None:
         self.count = count
 
-    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Done | None = None) -> list[Found]:
+    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Done | None = None, _: Along | None = None) -> list[Found]:
         """As `Scheduler` says. Where processes may not be copied, all is done here."""
         most = processes()
         return spread(work, asks, min(self.count or most, most) if most > 1 else 1, done) if asks else []

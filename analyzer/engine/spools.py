@@ -2,19 +2,21 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import BinaryIO
 
 from analyzer.capture.reels import Reel, read_reel
 from analyzer.engine.sources import Sources
 from analyzer.errors import InputError
-from analyzer.records.capture import Capture
+from analyzer.records.capture import Capture, Flow
 from analyzer.system.files import is_url
 from analyzer.system.objects import Objects, open_object
 from analyzer.system.sums import Proved, proved
 
 _SMALLEST, _LARGEST = 1 << 16, 4 << 20
+_EXPECTED = 16 << 20
+"""Bytes that are kept because they will be asked for again."""
 _MOST = 64
 """Reels of which it is kept where packets lie."""
 
@@ -91,6 +93,36 @@ class _Places:
         self._ats = array("q", [one for _, one, _ in found])
         self._sizes = array("q", [one for _, _, one in found])
         self.data, self.data_at, self.ask = b"", 0, _SMALLEST
+        self._kept, self._rows, self._row_begins = b"", array("q"), array("q")
+        """Bytes that are expected to be asked for, one range after the other; of each where it begins in them and its size, and its offset in the capture."""
+
+    def keep(self, expected: Iterable[tuple[int, int]]) -> None:
+        """Reads these ranges of the capture, so that a block of which one and another is asked for is read once. What cannot be read is left: who asks for it
+        is told."""
+        kept, begins, rows = bytearray(), array("q"), array("q")
+        begin, data = 0, b""
+        try:
+            for at, size in sorted(expected):
+                found = list(self.find(at, size))
+                if len(found) != 1 or found[0][0] != at:
+                    continue
+                place, have = found[0][1:]
+                if not begin <= place <= place + have <= begin + len(data):
+                    begin, data = self.held.around(place, have)
+                begins.append(at)
+                rows.extend((len(kept), have))
+                kept += data[place - begin : place - begin + have]
+        except InputError:
+            return
+        self._kept, self._rows, self._row_begins = bytes(kept), rows, begins
+
+    def kept(self, at: int, size: int) -> bytes | None:
+        """A range, or part of one, that is kept."""
+        row = bisect_right(self._row_begins, at) - 1
+        if row < 0:
+            return None
+        inside, begin, have = at - self._row_begins[row], self._rows[2 * row], self._rows[2 * row + 1]
+        return self._kept[begin + inside : begin + inside + size] if inside + size <= have else None
 
     def find(self, at: int, size: int) -> Iterator[tuple[int, int, int]]:
         """Which of the capture's bytes from offset ``at`` on lie in the reel: (offset, place in the reel, how many)."""
@@ -114,6 +146,7 @@ class Spools(Sources):
         self.spool, self.spool_size = spool, spool_size
         self._kept: Payload | None = None
         self._maps: dict[int, _Places] = {}
+        self._expected: dict[int, list[tuple[int, int]]] = {}
         self._held: object = None
         """What has to live as long as this does."""
 
@@ -131,6 +164,9 @@ class Spools(Sources):
         if name is None:
             return super().fetch(source, at, size)
         places = self._of(source >> 1, name)
+        kept = places.kept(at, size)
+        if kept is not None:
+            return kept
         found = list(places.find(at, size))
         if len(found) == 1 and found[0][0] == at:
             return self._read(places, *found[0][1:])
@@ -147,6 +183,21 @@ class Spools(Sources):
             places.data_at, places.data = places.held.around(place, max(places.ask, have))
             begin = place - places.data_at
         return places.data[begin : begin + have]
+
+    def expect(self, flows: Iterable[Flow]) -> None:
+        """The payload of these flows will be asked for, some of it several times: a connection is read in one direction, in the other one, and again. Its
+        packets lie among those of others, so each time as much is read and summed as lies between them. Where it is much, it is not kept."""
+        expected: dict[int, list[tuple[int, int]]] = {}
+        left = _EXPECTED
+        for flow in flows:
+            segments = flow.segments
+            for source, at, size in zip(segments.source, segments.file_at, segments.size, strict=True):
+                if size and not source & 1:
+                    expected.setdefault(source >> 1, []).append((at, size))
+                    left -= size
+            if left < 0:
+                return
+        self._expected = expected
 
     def store(self, capture: int, data: bytes) -> tuple[int, int]:
         """Keeps bytes that lie in no file behind those of the spool."""
@@ -179,4 +230,6 @@ class Spools(Sources):
             while len(self._maps) >= _MOST:
                 self._maps.pop(next(iter(self._maps)))
             places = self._maps[ordinal] = _Places(*read_place(self.objects, name))
+            if ordinal in self._expected:
+                places.keep(self._expected[ordinal])
         return places

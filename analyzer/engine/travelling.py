@@ -13,10 +13,13 @@ from msgspec.structs import replace
 
 from analyzer.capture.open import is_pipe, on_disk
 from analyzer.capture.scan import Scanned
+from analyzer.engine.along import Along
 from analyzer.engine.budget import shared
-from analyzer.engine.inputs import Expanded
-from analyzer.engine.jobs import PointsAsk, ScanAsk, TalkAsk, Told, as_seen_here, pointed, points, scan, talked, talks_of, travelling
+from analyzer.engine.inputs import Expanded, Input
+from analyzer.engine.jobs import ScanAsk, TalkAsk, Told, as_seen_here, scan, talked, talks_of, travelling
 from analyzer.engine.plan import Talk, Tools, Work, talk, weight
+from analyzer.engine.pointing import PointsAsk, ahead, goes_ahead, pointed, points
+from analyzer.engine.reading import few_collections
 from analyzer.engine.schedulers import Scheduler
 from analyzer.engine.spools import Spools
 from analyzer.errors import InputError, UsageError
@@ -86,6 +89,33 @@ class _Line(Struct, frozen=True, gc=False):
     seconds: float
 
 
+class _Ahead:
+    """Job *ahead* of a run: it is asked for reels that are there, in order, as long as each capture has one. Where none was made in this run, there may be no
+    *points* to be done either."""
+
+    work = staticmethod(ahead)
+
+    def __init__(self, ask: PointsAsk, log: list[_Line]) -> None:
+        self._ask, self._log = ask, log
+        self._held = self._asked = 0
+
+    def ask(self, found: Sequence[Told]) -> PointsAsk | None:
+        """Of those that it was not asked for yet."""
+        after = self._held
+        if not all(one.name for one in found) or all(one.found for one in found):
+            return None
+        several = zip(self._ask.captures[after : len(found)], found[after:], strict=True)
+        self._asked = len(found)
+        return replace(self._ask, captures=tuple((path, name, told.name, sensor) for (path, name, _, sensor), told in several), after=after)
+
+    def told(self, told: Told) -> bool:
+        """What it took. Where it failed, it is asked for the same ones again, with those that come then."""
+        self._log.append(_Line("ahead", "", "failed" if told.failed else "done", 0, round(told.seconds, 3)))
+        if not told.failed:
+            self._held = self._asked
+        return not told.failed
+
+
 class Travels:
     """One run in jobs."""
 
@@ -121,7 +151,8 @@ class Travels:
             stage = "scan" if round_ == 0 else "rest"
             asks = [ScanAsk(paths[one], limits, replace(self.scope, sensors=()), self.place, tuple(sorted(forces[one]))) for one in todo]
             sizes = [] if any(is_url(ask.path) for ask in asks) else [_size(ask.path) for ask in asks]
-            for one, told in zip(todo, self._run(stage, scan, asks, _phase(asks) if sizes else "objects", sizes), strict=True):
+            along = self._ahead(inputs, limits) if round_ == 0 else None
+            for one, told in zip(todo, self._run(stage, scan, asks, _phase(asks) if sizes else "objects", sizes, along), strict=True):
                 names[one] = told.name
             if round_ == _ROUNDS:  # what still changes is read as it lies
                 for one in todo:
@@ -129,7 +160,8 @@ class Travels:
             captures = tuple((item.path, item.name, reel, item.sensor) for item, reel in zip(inputs, names, strict=True))
             ask = PointsAsk(captures, limits, self.scope, self.place)
             told = self._run("points", points, [ask])[0]
-            what = pointed(self.store, told.name)
+            with few_collections():
+                what = pointed(self.store, told.name)
             if not what.missing:
                 break
             todo = sorted({ordinal for ordinal, _ in what.missing})
@@ -142,6 +174,12 @@ class Travels:
         self._sources.dealing = self.dealing
         self._reels = names
         return [Scanned(capture, one.flows, one.issues, None, one.kdc, one.icmp, one.names) for capture, one in zip(seen, what.captures, strict=True)]
+
+    def _ahead(self, inputs: Sequence[Input], limits: Limits) -> _Ahead | None:
+        """What goes along with the scans; None where it is not known in which order *points* reads."""
+        if not goes_ahead([(one.path, one.sensor) for one in inputs], self.scope):
+            return None
+        return _Ahead(PointsAsk(tuple((one.path, one.name, "", one.sensor) for one in inputs), limits, self.scope, self.place), self._log)
 
     @property
     def sources(self) -> Spools:
@@ -185,7 +223,9 @@ class Travels:
         spool, size = (sources.spool or "", sources.spool_size) if spooled else ("", 0)
         return TalkAsk(travelling(part), bare, reels, spool, size, limits, self.place)
 
-    def _run(self, stage: str, work: Callable[[Ask], Told], asks: Sequence[Ask], phase: str = "", sizes: Sequence[int] = ()) -> list[Told]:
+    def _run(
+        self, stage: str, work: Callable[[Ask], Told], asks: Sequence[Ask], phase: str = "", sizes: Sequence[int] = (), along: Along | None = None
+    ) -> list[Told]:
         """The jobs of a stage are run, and written to the log. ``sizes``: bytes that each of them reads."""
         read = [0, *accumulate(sizes)]
 
@@ -193,7 +233,7 @@ class Travels:
             if self._progress is not None and phase:
                 self._progress(phase, *((read[count], read[-1]) if sizes else (count, total)))
 
-        found = self._scheduler.run(work, asks, done)
+        found = self._scheduler.run(work, asks, done, along)
         self._log += [
             _Line(stage, one.name, "failed" if one.failed else "found" if one.found else "done", one.read_bytes, round(one.seconds, 3)) for one in found
         ]

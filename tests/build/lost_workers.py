@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from analyzer.engine.along import Along
 from analyzer.engine.schedulers import Scheduler
 
 Ask = TypeVar("Ask")
@@ -31,7 +32,14 @@ class Losing:
         self.inner, self.marks, self.moment, self.stages = inner, marks, moment, stages
         self.shares = inner.shares
 
-    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Callable[[int, int], None] | None = None) -> list[Found]:
+    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Callable[[int, int], None] | None = None, along: Along | None = None) -> list[Found]:
+        if along is not None and along.work.__name__ in self.stages:
+            along = _LosingAlong(along, partial(killed_once, str(self.marks), along.work, self.moment))
         if work.__name__ not in self.stages:
-            return self.inner.run(work, asks, done)
-        return self.inner.run(partial(killed_once, str(self.marks), work, self.moment), asks, done)
+            return self.inner.run(work, asks, done, along)
+        return self.inner.run(partial(killed_once, str(self.marks), work, self.moment), asks, done, along)
+
+
+class _LosingAlong:
+    def __init__(self, inner: Along, work: Callable[[object], object]) -> None:
+        self.work, self.ask, self.told = work, inner.ask, inner.told

@@ -85,6 +85,29 @@ def test_a_worker_that_is_killed_in_each_stage_changes_nothing(tmp_path: Path, c
             assert counts["talk", "found"] == 1
 
 
+def test_a_series_is_read_ahead_also_where_its_worker_is_killed(tmp_path: Path, client: Client) -> None:
+    from analyzer.engine.on_dask import OnDask
+
+    files = sorted(rotated(["direct-psrp-large-output"], 60, tmp_path / "ring"))
+    plain = all_cells(analyzer.analyze(files))
+    client.wait_for_workers(2, timeout=60)  # one may have been killed just now
+    assert not differing(plain, all_cells(analyzer.analyze(files, client=client, jobs=tmp_path / "jobs")))
+    assert _counts(tmp_path / "jobs")["ahead", "done"] >= 1
+    assert not differing(plain, all_cells(analyzer.analyze(files, client=client, jobs=tmp_path / "jobs")))
+    assert _counts(tmp_path / "jobs")["points", "done"] == 1  # and once more when it was found, ahead of which nothing is read
+    before = _counts(tmp_path / "jobs")["ahead", "done"]
+    assert sum(count for (job, _), count in _counts(tmp_path / "jobs").items() if job == "ahead") == before
+    for moment in ("before", "after"):
+        marks, store = tmp_path / f"marks-{moment}", tmp_path / f"jobs-{moment}"
+        marks.mkdir()
+        client.wait_for_workers(2, timeout=60)  # one was killed just now
+        scheduler = Losing(OnDask(client), marks, moment, ("ahead",))
+        finished = run([str(path) for path in files], Limits(), Scope(), jobs=Jobs(scheduler, str(store)))
+        case = Case(finished.result, finished.sources.fetch, {}, texts=finished.texts)
+        assert [path.name for path in marks.iterdir()] == [f"ahead-{moment}"]
+        assert [name for name in ("connections", "exchanges", "messages", "commands", "findings", "issues") if plain[name] != case.cells(name)] == []
+
+
 def test_groups_on_a_cluster_that_loses_workers(tmp_path: Path, client: Client) -> None:
     from analyzer.engine.on_dask import OnDask
     from tests.golden.test_group_jobs import differing as in_groups

@@ -17,6 +17,7 @@ import pytest
 import analyzer
 from analyzer.case.analyzed import Case
 from analyzer.engine import forks
+from analyzer.engine.along import Along
 from analyzer.engine.local import run
 from analyzer.engine.schedulers import Processes, Serial
 from analyzer.engine.travelling import Jobs
@@ -166,7 +167,7 @@ def test_a_process_that_is_killed_changes_nothing(tmp_path: Path, ring: list[Pat
 class _ForkedAlways(Processes):
     """Every job in a copy of this process, whatever this one has running."""
 
-    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Callable[[int, int], None] | None = None) -> list[Found]:
+    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Callable[[int, int], None] | None = None, _: Along | None = None) -> list[Found]:
         children = [(ask, forks._forked(work, [ask])) for ask in asks]
         found: list[Found] = []
         for ask, child in children:

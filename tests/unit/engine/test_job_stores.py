@@ -12,7 +12,7 @@ from msgspec.structs import replace
 import analyzer
 from analyzer.capture.identity import identity_at
 from analyzer.cli import start
-from analyzer.engine import jobs
+from analyzer.engine import pointing
 from analyzer.engine.jobs import as_seen_here, told_input
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture, Identity
@@ -49,8 +49,8 @@ def test_a_capture_that_another_machine_scanned_did_not_change(tmp_path: Path, m
     def elsewhere(made: Capture) -> Capture:
         return made if made.identity is None else replace(made, identity=replace(made.identity, device=made.identity.device + 1))
 
-    real = jobs.Described
-    monkeypatch.setattr(jobs, "Described", lambda capture, *others: real(elsewhere(capture), *others))
+    real = pointing.Described
+    monkeypatch.setattr(pointing, "Described", lambda capture, *others: real(elsewhere(capture), *others))
     case = analyzer.analyze(path, scheduler="serial", jobs=tmp_path / "others")
     assert not differing(all_cells(there), all_cells(case))
     assert "capture.changed" not in set(case.issues["code"])
