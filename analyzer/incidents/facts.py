@@ -14,6 +14,7 @@ from analyzer.records.finding import Finding
 from analyzer.records.proxy import Role
 from analyzer.records.story import Kind, Outcome
 
+_SEVERAL = 2
 _NUMBER = re.compile(r"\d+")
 _KINDS = {"client": (Kind.CLIENT,), "proxy": (Kind.PROXY, Kind.SOCKS), "server": (Kind.SERVER,)}
 
@@ -71,8 +72,9 @@ def says_of(finding: Finding) -> Hashable:
     beginning, which counts what this finding holds."""
     words = finding.title
     for name in (finding.user, finding.source):
-        for part in (name, name.rpartition("\\")[2]) if name else ():
-            words = words.replace(part, "*") if part else words
+        if name and name[name.rfind("\\") + 1 :] in words:  # as of few: most titles name nobody
+            for part in (name, name.rpartition("\\")[2]):
+                words = words.replace(part, "*") if part else words
     return finding.rule, finding.owner, _NUMBER.sub("#", words) if words[:1].isdigit() else words
 
 
@@ -83,29 +85,33 @@ class _Facts:
         self.evidence = evidence
         self.clients = clients(evidence)
         self.kinds = {party.id: party.kind for party in evidence.story.parties}
-        self.request_of = {identity: fate.request for fate in evidence.story.fates.values() for identity in (fate.request, *fate.forwarded_as)}
+        fates = evidence.story.fates
+        self.request_of = {identity: identity for identity in fates}
+        self.request_of |= {identity: fate.request for fate in fates.values() if fate.forwarded_as for identity in fate.forwarded_as}
         self.logon_of = {identity: logon.conversations[0] for logon in evidence.story.logons for identity in logon.exchanges}
         self.spent = _spent(evidence)
 
     def requests(self, finding: Finding) -> tuple[str, ...]:
         """The clients' requests behind its exchanges, in their order."""
-        return tuple(dict.fromkeys([one for one in map(self.request_of.get, finding.exchanges) if one is not None]))
+        found = [one for one in map(self.request_of.get, finding.exchanges) if one is not None]
+        return tuple(found if len(found) < _SEVERAL else dict.fromkeys(found))
 
     def about(self, finding: Finding, requests: Sequence[str], follows: int | None) -> About:
-        logons = set(map(self.logon_of.get, finding.exchanges)) - {None} if self.logon_of else set()
-        told = array("q", map(hash, requests)), array("q", map(hash, logons))
+        logons = {one for one in map(self.logon_of.get, finding.exchanges) if one is not None} if self.logon_of else ()
+        told = array("q", [hash(one) for one in requests]), array("q", [hash(one) for one in logons])
         spent = {hash(identity): self.spent[identity] for identity in requests if identity in self.spent} if self.spent else {}
         return About(self._party(finding), follows, told[0], self.clients.of(finding), told[1], spent)
 
     def _party(self, finding: Finding) -> str | None:
-        ends = [self.evidence.story.ends[identity] for identity in finding.connections if identity in self.evidence.story.ends]
+        known = self.evidence.story.ends
+        ends = [known[identity] for identity in finding.connections if identity in known]
         if not ends:
             return None
         wanted = _KINDS.get(finding.owner or "", ()) if finding.owner != "client" else ()
         first = [party for party in (ends[0][1], ends[0][0]) if self.kinds.get(party) in wanted]
         if len(first) == 1:  # in a chain of proxies the one at the connection that the finding is about
             return first[0]
-        own = Counter(party for end in ends for party in (end[1], end[0]) if self.kinds.get(party) in wanted)
+        own = Counter([party for end in ends for party in (end[1], end[0]) if self.kinds.get(party) in wanted]) if wanted else None
         if own:
             return own.most_common(1)[0][0]
         opener, listener = ends[0]

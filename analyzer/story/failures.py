@@ -44,12 +44,16 @@ def failures(
 def _requests(evidence: Evidence, fates: Mapping[str, Fate], endings: Mapping[str, Ending]) -> Iterator[Failure]:
     """The last request of each client to each service, where it failed."""
     last: dict[Service, tuple[int, Fate]] = {}
+    services: dict[tuple[str, str | None, int], Service] = {}
     for fate in fates.values():
         exchange = evidence.exchanges[fate.request]
         asked = request(exchange)
         if asked is None:
             continue
-        service = _service(evidence, exchange, fate.asked_from)
+        alike = exchange.connection, fate.asked_from, id(asked.headers)  # requests that are alike have one object of fields
+        service = services.get(alike)
+        if service is None:
+            service = services[alike] = _service(evidence, exchange, fate.asked_from)
         before = last.get(service)
         if before is None or before[0] <= asked.first_ns:
             last[service] = asked.first_ns, fate
