@@ -344,7 +344,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
         title=title,
         why=why,
         evidence=(*connections, *exchanges),
-        packets=tuple(sorted(dict.fromkeys(packets)))[:_PACKETS],
+        packets=tuple(sorted(dict.fromkeys(packets))[:_PACKETS]),
         advice=advice if isinstance(advice, str) else advice.about(evidence, connections),
         reference=reference if isinstance(reference, str) else reference.reference,
         first_ns=began,
@@ -364,6 +364,10 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
 def _times(evidence: Evidence, exchanges: Iterable[str]) -> tuple[int, int] | None:
     """When the first of their halves began or ended, and when the last one did; None where there is none."""
     found = list(map(evidence.exchanges.__getitem__, exchanges))
+    if len(found) == 1:  # as of most findings
+        halves = [half for half in (found[0].request, found[0].response) if not isinstance(half, Absent)]
+        times = [half.first_ns for half in halves] + [half.last_ns for half in halves]
+        return (min(times), max(times)) if times else None
     asked = [one.request for one in found if not isinstance(one.request, Absent)]
     answered = [one.response for one in found if not isinstance(one.response, Absent)]
     times = [one.first_ns for one in asked]

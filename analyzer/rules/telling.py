@@ -19,6 +19,7 @@ whose findings on the same connections are symptoms of this one; ``fails`` the r
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import wraps
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -43,6 +44,7 @@ __all__ = [
     "Words",
     "alone",
     "endpoint",
+    "once",
     "place",
     "place_and",
     "together",
@@ -153,6 +155,21 @@ class Tell(Struct, Generic[F], frozen=True, dict=True):
     def packet(self, key: int) -> str:
         """A packet for a sentence: ``packet 12``, with several captures ``packet 12 of a.pcap``."""
         return packet(self.evidence, key)
+
+
+def once(ask: Callable[[Tell[Any]], T]) -> Callable[[Tell[Any]], T]:
+    """A question that title, words and confidence of an opinion ask alike: answered once for each finding."""
+    name = f"{ask.__module__}.{ask.__qualname__}"
+
+    @wraps(ask)
+    def told(tell: Tell[Any]) -> T:
+        known = tell.__dict__
+        if name not in known:
+            known[name] = ask(tell)
+        made: T = known[name]
+        return made
+
+    return told
 
 
 Words: TypeAlias = Callable[[Tell[Any]], str]

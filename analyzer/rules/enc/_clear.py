@@ -161,6 +161,9 @@ def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     asked: dict[str | None, dict[str, None]] = {}
     fates = map(evidence.story.fates.get, [one.id for one in exchanges]) if not evidence.far else (fate_of(evidence, one) for one in exchanges)
     told = dict.fromkeys([(fate.asked_from, fate.asked_as or "") for fate in fates if fate is not None])
+    if len(told) == 1:
+        ((_, only),) = told
+        return f" The client logged on as {only}." if only else ""
     for host, account in told:
         asked.setdefault(host, {})[account] = None
     known = {host: listed([name for name in names if name]) for host, names in asked.items()}
