@@ -63,9 +63,6 @@ def few_collections() -> Iterator[None]:
     try:
         yield
     finally:
-        if not gc.get_freeze_count():
-            gc.freeze()  # what was made counts as old, or the first object afterwards would have all of it searched as young
-            gc.unfreeze()
         gc.set_threshold(*before)
 
 
