@@ -160,12 +160,13 @@ def _may_be_answered(connection: Connection) -> bool:
 def _logons(evidence: Evidence, logons: Sequence[Logon], ends: Mapping[str, tuple[str, str]]) -> Iterator[Failure]:
     """Refused logons, unless the same account, or any on the same connection, was accepted later."""
     later: dict[tuple[str, ...], int] = {}
-    for logon in logons:
+    refused = [logon for logon in logons if logon.outcome is Result.REFUSED]
+    for logon in logons if refused else ():
         if logon.outcome is Result.ACCEPTED:
             for place in _places(evidence, logon):
                 later[place] = max(later.get(place, 0), logon.last_ns)
-    for logon in logons:
-        if logon.outcome is not Result.REFUSED or any(later.get(place, 0) > logon.last_ns for place in _places(evidence, logon)):
+    for logon in refused:
+        if any(later.get(place, 0) > logon.last_ns for place in _places(evidence, logon)):
             continue
         last = evidence.exchanges[logon.exchanges[-1]]
         answer = response(last)
