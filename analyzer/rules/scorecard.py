@@ -165,8 +165,9 @@ def alone_of(requirement: Requirement) -> frozenset[str]:
     return frozenset(rule.id for rule in catalogue.rules() if requirement.name in rule.opinion.fails_alone)
 
 
-def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scorecard, ...]:
-    """One for each proxy and kind of proxy that carries WinRM, in order of first appearance. ``findings``: all of them, symptoms included.
+def scorecards(evidence: Evidence, findings: Sequence[Finding], told: Sequence[Finding] | None = None) -> tuple[Scorecard, ...]:
+    """One for each proxy and kind of proxy that carries WinRM, in order of first appearance. ``findings``: all of them, symptoms included; ``told``: those that
+    no other one explains, in their order, where that is known.
 
     A proxy of which one side only is captured has a card, too: what needs both sides is not tested there."""
     parties = [party for party in evidence.story.parties if party.kind in (Kind.PROXY, Kind.SOCKS)]
@@ -177,12 +178,12 @@ def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scoreca
         return ()
     inside = {one.tunnel_of: identity for identity, one in evidence.connections.items() if one.tunnel_of is not None}
     failing = [(one, rules_of(one), alone_of(one)) for one in REQUIREMENTS]
-    told = {rule for _, rules, alone in failing for rule in (*rules, *alone)}
+    failed_by = {rule for _, rules, alone in failing for rule in (*rules, *alone)}
     against: dict[str, list[Finding]] = {}
     for finding in findings:
-        if finding.rule in told:
+        if finding.rule in failed_by:
             against.setdefault(responsible(evidence, finding, inside) or "", []).append(finding)
-    kept = _Kept(explained(findings))
+    kept = _Kept(explained(findings) if told is None else told)
     made = []
     for party in parties:
         for proxy in _proxies(evidence, party, routes):

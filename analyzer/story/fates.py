@@ -25,7 +25,8 @@ def fates(evidence: Evidence, ends: Mapping[str, tuple[str, str]], parties: Iter
     """The client's exchange id to its fate, in order of place."""
     kinds = {party.id: party for party in parties}
     silent = {one.connection: evidence.exchanges[one.exchange].position for one in evidence.unanswered if one.exchange}
-    known = _Known(ends, kinds, endings, silent, _sent(evidence))
+    faults = {one.id: one.fault_code for one in evidence.messages.values() if one.fault_code is not None}
+    known = _Known(ends, kinds, endings, silent, _sent(evidence), faults)
     places: dict[str, _Place] = {}
     made: dict[str, Fate] = {}
     for exchange in asked_by_clients(evidence):
@@ -73,17 +74,18 @@ def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
 
 class _Known(NamedTuple):
     """What all fates are told by: who is at a connection's ends, the parties, how connections ended; of each connection the position of the first request that
-    is known to have got no answer; the accounts that requests carried."""
+    is known to have got no answer; the accounts that requests carried; the codes of faults by the id of the response."""
 
     ends: Mapping[str, tuple[str, str]]
     kinds: Mapping[str, Party]
     endings: Mapping[str, Ending]
     silent: Mapping[str, int]
     sent: Mapping[str, str]
+    faults: Mapping[str, str]
 
 
 def _fate(evidence: Evidence, exchange: Exchange, known: _Known, place: _Place) -> Fate:
-    ends, _, endings, silent, sent = known
+    ends, _, endings, silent, sent, faults = known
     onward = tuple([evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id)]) if exchange.id in evidence.near else ()
     asked, answer = request(exchange), response(exchange)
     last = onward[-1] if onward else exchange
@@ -98,7 +100,7 @@ def _fate(evidence: Evidence, exchange: Exchange, known: _Known, place: _Place) 
         outcome=outcome,
         stopped_at=listener or None,
         status=None if answer is None else answer.status,
-        fault_code=_fault(evidence, answer),
+        fault_code=None if answer is None else faults.get(answer.id),
         forwarded_as=tuple([one.id for one in onward]),
         asked_from=asked_from(evidence, exchange) if place.upstream else place.client,
         asked_as=sent.get(exchange.id) if spoken is None else _asked_as(evidence, exchange, spoken, sent),
@@ -155,11 +157,6 @@ def _without_answer(exchange: Exchange, endings: Mapping[str, Ending]) -> Outcom
     if ending is None or ending.pending != exchange.id:
         return Outcome.UNANSWERED
     return Outcome.RESET if ending.end is End.RESET else Outcome.CUT
-
-
-def _fault(evidence: Evidence, answer: Response | None) -> str | None:
-    message = None if answer is None else evidence.messages.get(answer.id)
-    return None if message is None else message.fault_code
 
 
 def _account(spoken: Conversation | None) -> str | None:
