@@ -8,16 +8,20 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Header
-from analyzer.records.kinds import IDENTIFY, Kind, by, kinds, together
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
-from analyzer.records.sealing import Message, Protection
+from analyzer.records.sealing import IDENTIFY, Message, Protection
 from analyzer.records.transport import Connection
+
+if TYPE_CHECKING:
+    from analyzer.records.kinds import Kind
 
 _NOTABLE = (*IDENTIFY, "Fault")
 
@@ -36,6 +40,8 @@ def connections(evidence: Evidence) -> tuple[Connection, ...]:
 
 def alike(evidence: Evidence) -> tuple[Kind, ...]:
     """The kinds of the exchanges of WinRM connections."""
+    from analyzer.records.kinds import kinds
+
     own, messages = winrm(evidence), evidence.messages
     return evidence.index.once("kinds", lambda: kinds(own, messages))
 
@@ -95,6 +101,8 @@ def _by_value(own: tuple[Exchange, ...], shapes: Sequence[tuple[int, array[int]]
 
 def asked_targets(evidence: Evidence) -> Mapping[str, array[int]]:
     """What requests ask for as they were sent, each with the places of its exchanges in `winrm`."""
+    from analyzer.records.kinds import by
+
     known = alike(evidence)
     return evidence.index.once("targets", lambda: by(known, lambda kind: None if kind.asked is None else kind.asked.target))
 
@@ -203,11 +211,13 @@ def _at(evidence: Evidence, found: Iterable[array[int] | None], *, apart: bool =
     if not some:
         return ()
     own = winrm(evidence)
-    places = together(some) if apart or len(some) == 1 else sorted({place for part in some for place in part})
+    places = some[0] if len(some) == 1 else sorted(chain.from_iterable(some) if apart else {place for part in some for place in part})
     return own if len(places) == len(own) else tuple([own[place] for place in places])
 
 
 def _statuses(evidence: Evidence) -> Mapping[int, array[int]]:
+    from analyzer.records.kinds import by
+
     known = alike(evidence)
     return evidence.index.once("status", lambda: by(known, lambda kind: None if kind.answered is None else kind.answered.status))
 

@@ -15,9 +15,8 @@ from msgspec import Struct
 
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent, Known
-from analyzer.records.sealing import Message, Protection
+from analyzer.records.sealing import IDENTIFY, Message, Protection
 
-IDENTIFY = ("Identify", "IdentifyResponse")
 T = TypeVar("T", bound=Hashable)
 _Key: TypeAlias = tuple[Any, ...] | None
 """What makes the kind of a request or of a response, in the order of the fields of `Asked` and `Answered`."""
