@@ -129,9 +129,11 @@ def opinions(evidence: Evidence, settings: Settings, workers: int = 1, done: Cal
 
     left_out = explanations(found, {one.id: one.explains for one in own})
     dropped = {id(symptom) for symptom, _ in left_out}
-    kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
+    shown = [finding for finding in found if id(finding) not in dropped]
+    kept = sorted(shown, key=order)
     named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
-    cards = scorecards(evidence, found) if evidence.story.parties else ()
+    explained_alike = not any(one.explains for one in own)  # a card knows what our own rules explain
+    cards = scorecards(evidence, found, shown if explained_alike else None) if evidence.story.parties else ()
     return Opinions(tuple(kept), tuple(left_out), cards, failures, named, len(chosen), len(skipped))
 
 

@@ -17,12 +17,16 @@ class Clients:
     def __init__(self, evidence: Evidence) -> None:
         self._of_exchange: dict[str, str] = {}
         self._of_connection: dict[str, set[str]] = defaultdict(set)
+        last = ("", "")
         for fate in evidence.story.fates.values():
             asked_from = fate.asked_from
             if asked_from is not None:
                 for identity in (fate.request, *fate.forwarded_as) if fate.forwarded_as else (fate.request,):
                     self._of_exchange[identity] = asked_from
-                    self._of_connection[evidence.exchanges[identity].connection].add(asked_from)
+                    connection = evidence.exchanges[identity].connection
+                    if (connection, asked_from) != last:  # of most requests the client is that of the one before
+                        self._of_connection[connection].add(asked_from)
+                        last = connection, asked_from
         near = {far: route.client_connection for route in evidence.routes for far in route.upstream_connections}
         for identity in evidence.winrm:
             if not self._of_connection.get(identity):
@@ -33,12 +37,12 @@ class Clients:
 
     def of(self, finding: Finding) -> frozenset[str]:
         """The clients that a finding is about: those of its exchanges, else of its connections."""
-        found = {self._of_exchange[identity] for identity in finding.exchanges if identity in self._of_exchange}
-        return frozenset(found or self.on(finding.connections))
+        found = frozenset([self._of_exchange[identity] for identity in finding.exchanges if identity in self._of_exchange])
+        return found or self.on(finding.connections)
 
     def on(self, connections: Iterable[str]) -> frozenset[str]:
         """The clients whose requests went over these connections."""
-        return frozenset(host for identity in connections for host in self._of_connection.get(identity, ()))
+        return frozenset([host for identity in connections for host in self._of_connection.get(identity, ())])
 
     def at(self, party: str | None) -> frozenset[str]:
         """The clients whose requests a party got; of an unknown party all of the evidence."""

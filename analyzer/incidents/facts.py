@@ -4,6 +4,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -14,6 +15,7 @@ from analyzer.records.finding import Finding
 from analyzer.records.proxy import Role
 from analyzer.records.story import Kind, Outcome
 
+_SEVERAL = 2
 _NUMBER = re.compile(r"\d+")
 _KINDS = {"client": (Kind.CLIENT,), "proxy": (Kind.PROXY, Kind.SOCKS), "server": (Kind.SERVER,)}
 
@@ -56,13 +58,17 @@ def about(evidence: Evidence, findings: Sequence[Finding]) -> tuple[About, ...]:
     """What each of the findings is about, in their order."""
     facts = _Facts(evidence)
     seen: dict[Hashable, dict[str, int]] = {}
+    said = [says_of(finding) for finding in findings]
+    often = Counter(said)
     made = []
-    for place, finding in enumerate(findings):
-        requests = facts.requests(finding)
-        own = seen.setdefault(says_of(finding), {})
-        follows = next((own[request] for request in requests if request in own), None) if own else None
-        own.update(dict.fromkeys(requests, place if follows is None else follows))
-        made.append(facts.about(finding, requests, follows))
+    for place, (finding, says) in enumerate(zip(findings, said, strict=True)):
+        behind = facts.behind(finding)
+        follows = None
+        if often[says] > 1:
+            own = seen.setdefault(says, {})
+            follows = next((own[request] for request in behind.requests if request in own), None) if own else None
+            own.update(dict.fromkeys(behind.requests, place if follows is None else follows))
+        made.append(facts.about(finding, behind, follows))
     return tuple(made)
 
 
@@ -71,9 +77,22 @@ def says_of(finding: Finding) -> Hashable:
     beginning, which counts what this finding holds."""
     words = finding.title
     for name in (finding.user, finding.source):
-        for part in (name, name.rpartition("\\")[2]) if name else ():
-            words = words.replace(part, "*") if part else words
+        if name and name[name.rfind("\\") + 1 :] in words:  # as of few: most titles name nobody
+            for part in (name, name.rpartition("\\")[2]):
+                words = words.replace(part, "*") if part else words
     return finding.rule, finding.owner, _NUMBER.sub("#", words) if words[:1].isdigit() else words
+
+
+class _Behind(NamedTuple):
+    """What stands behind exchanges and connections: the clients' requests in their order, their hashes and those of the logons, the clients, what was waited
+    for those that failed, and the parties at the connections' ends."""
+
+    requests: tuple[str, ...]
+    hashes: Ints
+    logons: Ints
+    clients: frozenset[str]
+    spent: Mapping[int, int]
+    ends: tuple[tuple[str, str], ...]
 
 
 class _Facts:
@@ -83,29 +102,46 @@ class _Facts:
         self.evidence = evidence
         self.clients = clients(evidence)
         self.kinds = {party.id: party.kind for party in evidence.story.parties}
-        self.request_of = {identity: fate.request for fate in evidence.story.fates.values() for identity in (fate.request, *fate.forwarded_as)}
+        fates = evidence.story.fates
+        self.request_of = {identity: identity for identity in fates}
+        self.request_of |= {identity: fate.request for fate in fates.values() if fate.forwarded_as for identity in fate.forwarded_as}
         self.logon_of = {identity: logon.conversations[0] for logon in evidence.story.logons for identity in logon.exchanges}
         self.spent = _spent(evidence)
+        self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], _Behind] = {}
 
-    def requests(self, finding: Finding) -> tuple[str, ...]:
-        """The clients' requests behind its exchanges, in their order."""
-        return tuple(dict.fromkeys([one for one in map(self.request_of.get, finding.exchanges) if one is not None]))
+    def behind(self, finding: Finding) -> _Behind:
+        """What is behind its exchanges and connections, which several rules often speak of."""
+        key = finding.connections, finding.exchanges
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._behind(finding)
+        return known
 
-    def about(self, finding: Finding, requests: Sequence[str], follows: int | None) -> About:
-        logons = set(map(self.logon_of.get, finding.exchanges)) - {None} if self.logon_of else set()
-        told = array("q", map(hash, requests)), array("q", map(hash, logons))
-        spent = {hash(identity): self.spent[identity] for identity in requests if identity in self.spent} if self.spent else {}
-        return About(self._party(finding), follows, told[0], self.clients.of(finding), told[1], spent)
+    def _behind(self, finding: Finding) -> _Behind:
+        ends = self.evidence.story.ends
+        found = [one for one in map(self.request_of.get, finding.exchanges) if one is not None]
+        requests = tuple(found if len(found) < _SEVERAL else dict.fromkeys(found))
+        logons = {one for one in map(self.logon_of.get, finding.exchanges) if one is not None} if self.logon_of else ()
+        return _Behind(
+            requests,
+            array("q", [hash(one) for one in requests]),
+            array("q", [hash(one) for one in logons]),
+            self.clients.of(finding),
+            {hash(identity): self.spent[identity] for identity in requests if identity in self.spent} if self.spent else {},
+            tuple([ends[identity] for identity in finding.connections if identity in ends]),
+        )
 
-    def _party(self, finding: Finding) -> str | None:
-        ends = [self.evidence.story.ends[identity] for identity in finding.connections if identity in self.evidence.story.ends]
+    def about(self, finding: Finding, behind: _Behind, follows: int | None) -> About:
+        return About(self._party(finding, behind.ends), follows, behind.hashes, behind.clients, behind.logons, behind.spent)
+
+    def _party(self, finding: Finding, ends: Sequence[tuple[str, str]]) -> str | None:
         if not ends:
             return None
         wanted = _KINDS.get(finding.owner or "", ()) if finding.owner != "client" else ()
-        first = [party for party in (ends[0][1], ends[0][0]) if self.kinds.get(party) in wanted]
+        first = [party for party in (ends[0][1], ends[0][0]) if self.kinds.get(party) in wanted] if wanted else ()
         if len(first) == 1:  # in a chain of proxies the one at the connection that the finding is about
             return first[0]
-        own = Counter(party for end in ends for party in (end[1], end[0]) if self.kinds.get(party) in wanted)
+        own = Counter([party for end in ends for party in (end[1], end[0]) if self.kinds.get(party) in wanted]) if wanted else None
         if own:
             return own.most_common(1)[0][0]
         opener, listener = ends[0]

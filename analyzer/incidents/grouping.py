@@ -35,10 +35,11 @@ class Known(NamedTuple):
 def incidents(findings: Sequence[Finding], known: Known, told: Told) -> tuple[Incident, ...]:
     """``findings`` are in the order of their ids: the first is ``f1``."""
     groups: dict[Hashable, list[_Member]] = defaultdict(list)
-    keys: dict[int, Hashable] = {}
+    keys: list[Hashable] = []
     for place, (finding, about) in enumerate(zip(findings, known.about, strict=True)):
-        keys[place] = (says_of(finding), about.party) if about.follows is None else keys[about.follows]
-        groups[keys[place]].append(_Member(f"f{place + 1}", finding, about))
+        key = (says_of(finding), about.party) if about.follows is None else keys[about.follows]
+        keys.append(key)
+        groups[key].append(_Member(f"f{place + 1}", finding, about))
     made = [(_incident(group, known.crowd, told), group) for group in groups.values()]
     made.sort(key=lambda item: (_ORDER[item[0].severity], item[0].first_ns, item[0].rule, int(item[0].findings[0][1:])))
     named = [replace(one, id=f"i{place}") for place, (one, _) in enumerate(made, 1)]
@@ -64,7 +65,8 @@ class _Member(NamedTuple):
 
 def _concerned(group: Iterable[_Member]) -> frozenset[str]:
     """The clients of all findings."""
-    return frozenset(host for member in group for host in member.about.clients)
+    own = [member.about.clients for member in group]
+    return own[0] if len(own) == 1 else frozenset().union(*own)
 
 
 def _incident(group: Sequence[_Member], crowd: Crowd, told: Told) -> Incident:

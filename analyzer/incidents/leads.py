@@ -12,7 +12,14 @@ _WORDS = 28
 
 def lead(finding: Finding) -> str:
     """The lead of the advice: its first sentence, without what stands in brackets, up to a bearable length."""
-    told = _LONG_BRACKETS.sub("", finding.advice[: _end(finding.advice)]).strip().rstrip(".")
+    told = _told(finding.advice)
+    own = next((one for one in finding.settings if one.seen), None)
+    return f"{told}{f' ({own.product}: {own.text})' if own is not None else ''}"
+
+
+@lru_cache(maxsize=256)
+def _told(advice: str) -> str:
+    told = _LONG_BRACKETS.sub("", advice[: _end(advice)]).strip().rstrip(".")
     words = told.split()
     if len(words) > _WORDS:
         for mark in ("; ", ": ", ", or ", ", and ", ", "):
@@ -22,11 +29,9 @@ def lead(finding: Finding) -> str:
                 break
         else:
             told = " ".join(words[:_WORDS]) + " ..."
-    own = next((one for one in finding.settings if one.seen), None)
-    return f"{told}{f' ({own.product}: {own.text})' if own is not None else ''}"
+    return told
 
 
-@lru_cache(maxsize=256)
 def _end(text: str) -> int:
     """Where the first sentence ends: a full stop before a space, outside of brackets."""
     depth = 0

@@ -58,7 +58,8 @@ class Sums(Struct, frozen=True, gc=False):
 
 def sums(evidence: Evidence) -> Sums:
     """Those of one evidence."""
-    asked = (evidence.winrm_exchanges & evidence.exchanges.keys()) - evidence.far.keys()
+    asked = evidence.winrm_exchanges & evidence.exchanges.keys()
+    asked = asked - evidence.far.keys() if evidence.far else asked
     own = [one for one in evidence.messages.values() if one.exchange in asked and one.protection is not Protection.EMPTY]
     sealed = [one for one in own if one.protection is Protection.SEALED and not one.opened]
     connections = [evidence.connections[identity] for identity in evidence.winrm]
@@ -72,7 +73,7 @@ def sums(evidence: Evidence) -> Sums:
         failures=failures,
         reached={one.connection: evidence.connections[one.connection].server.host for one in failures if one.wanted is Wanted.CONNECTION},
         logons=Counter(one.outcome.value for one in evidence.story.logons if one.audience is Audience.SERVER),
-        outcomes=Counter(fate.outcome.value for fate in evidence.story.fates.values()),
+        outcomes=Counter({outcome.value: number for outcome, number in Counter([fate.outcome for fate in evidence.story.fates.values()]).items()}),
         commands=len(evidence.commands),
         ran=_ran(evidence),
         winrm=len(connections),

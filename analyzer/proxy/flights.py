@@ -12,6 +12,7 @@ that is encrypted or has a MessageID of its own, to the byte.
 import binascii
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -59,6 +60,7 @@ class Flight(Struct, frozen=True, gc=False):
 def flights(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], messages: Mapping[str, Message]) -> list[Flight]:
     """Every exchange whose request is known, in order of place. A connection seen at two capture points is looked at once."""
     found: list[Flight] = []
+    heads = _Heads()
     places = _header_places(connections, exchanges_of)
     for identity, exchanges in exchanges_of.items():
         connection = connections[identity]
@@ -69,7 +71,7 @@ def flights(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tu
         for exchange in reversed(exchanges):  # an exchange without an answer is over when the next one begins
             if not isinstance(exchange.request, Absent):
                 place, asked = places.get(identity), exchange.request
-                own.append(_flight(connection, exchange, asked, exchange.response, open_end, messages, place))
+                own.append(_flight(connection, exchange, asked, exchange.response, open_end, messages, place, heads))
             open_end = min(open_end, _begin(exchange, open_end))
         found += reversed(own)
     return found
@@ -117,13 +119,16 @@ def _flight(
     open_end: int,
     messages: Mapping[str, Message],
     place: tuple[Endpoint, int] | None,
+    heads: "_Heads",
 ) -> Flight:
-    answered = not isinstance(response, Absent)
-    keys = list(_request_keys(request, messages.get(request.id)))
-    proofs = set(_proofs(keys, messages.get(request.id)))
+    asked, message = heads.asked(request.headers), messages.get(request.id)
+    keys = [*asked.tokens, *_request_keys(request, message)]
+    proofs = list(_proofs(keys, message))
+    status = 0
     if not isinstance(response, Absent):
-        answers = list(_response_keys(response))
-        proofs.update(_proofs(answers, messages.get(response.id)))
+        status = response.status
+        answers = [*heads.answered(response.headers), *_response_keys(response)]
+        proofs += _proofs(answers, messages.get(response.id))
         keys += answers
     if place is not None:
         keys.append(("proxy_header", f"{place[0].host} {place[0].port} {place[1] + exchange.position}".encode()))
@@ -131,17 +136,54 @@ def _flight(
         exchange=exchange,
         connection=connection,
         keys=tuple(keys),
-        proofs=frozenset(proofs),
+        proofs=heads.shared(frozenset(proofs)),
         start=request.first_ns,
         end=response.last_ns if not isinstance(response, Absent) else None,
         open_end=open_end,
         absolute=is_absolute(request.target),
-        traces=sum([len(header.name) in _TRACE_SIZES and header.name.lower() in _TRACES for header in request.headers]),
+        traces=asked.traces,
         declared=request.body.size if request.body.declared is None else request.body.declared,
-        authority=authority(request),
-        agent=field_value(request.headers, "user-agent"),
-        shape=(request.method, path(request.target), response.status if answered and not isinstance(response, Absent) else 0, request.body.size),
+        authority=authority(request) if is_absolute(request.target) else asked.host,
+        agent=asked.agent,
+        shape=(request.method, path(request.target), status, request.body.size),
     )
+
+
+class _Asked(NamedTuple):
+    """What the fields of a request hold."""
+
+    tokens: tuple[Key, ...]
+    traces: int
+    host: str
+    agent: str
+
+
+class _Heads:
+    """What fields hold, worked out once of those that are one object, as those of most messages that are alike are (they live as long as the exchanges)."""
+
+    def __init__(self) -> None:
+        self._asked: dict[int, _Asked] = {}
+        self._answered: dict[int, tuple[Key, ...]] = {}
+        self._proofs: dict[frozenset[Key], frozenset[Key]] = {}
+
+    def asked(self, headers: tuple[Header, ...]) -> _Asked:
+        known = self._asked.get(id(headers))
+        if known is None:
+            traces = sum([len(header.name) in _TRACE_SIZES and header.name.lower() in _TRACES for header in headers])
+            host, agent = field_value(headers, "host").lower(), field_value(headers, "user-agent")
+            known = self._asked[id(headers)] = _Asked(tuple(_tokens(headers, _TOKEN_HEADERS)), traces, host, agent)
+        return known
+
+    def answered(self, headers: tuple[Header, ...]) -> tuple[Key, ...]:
+        """The challenges of a response."""
+        known = self._answered.get(id(headers))
+        if known is None:
+            known = self._answered[id(headers)] = tuple([(name, b"s" + value) for name, value in _tokens(headers, _CHALLENGE_HEADERS)])
+        return known
+
+    def shared(self, proofs: frozenset[Key]) -> frozenset[Key]:
+        """The same as one object for all that have the same."""
+        return self._proofs.setdefault(proofs, proofs)
 
 
 def path(target: str) -> str:
@@ -173,7 +215,6 @@ def field_value(headers: tuple[Header, ...], name: str) -> str:
 
 
 def _request_keys(request: Request, message: Message | None) -> Iterable[Key]:
-    yield from _tokens(request.headers, _TOKEN_HEADERS)
     if request.body.size and not isinstance(request.body.digest, Absent):
         yield "body_digest", request.body.digest
     if message is not None and message.message_id:
@@ -181,8 +222,6 @@ def _request_keys(request: Request, message: Message | None) -> Iterable[Key]:
 
 
 def _response_keys(response: Response) -> Iterable[Key]:
-    for name, value in _tokens(response.headers, _CHALLENGE_HEADERS):
-        yield name, b"s" + value
     if response.body.size and not isinstance(response.body.digest, Absent):
         yield "body_digest", b"s" + response.body.digest
 

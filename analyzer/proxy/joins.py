@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from analyzer.proxy.flights import Flight
+from analyzer.proxy.flights import Flight, Key
 from analyzer.proxy.times import GATEWAY, Clocks, nested, same_clock
 from analyzer.records.quality import Absent
 from analyzer.records.transport import Endpoint
@@ -30,6 +30,7 @@ _NEIGHBOURS = 6
 _PAIR = 2
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3, "proxy_header": 3, "repeated_token": 2}
 _PLACES = {basis: place for place, basis in enumerate(_WEIGHTS)}
+_REPEATED = ("repeated_token",)
 _PROXY_DEMAND = 407
 _STRONG = 4
 _SURE = 8
@@ -62,14 +63,16 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
     """``clocks``: None when not known yet for any capture."""
     possible: list[tuple[Pair, bool]] = []
     known: set[tuple[str, str]] = set()
+    weighed: dict[AbstractSet[Key], tuple[int, tuple[str, ...]]] = {}
     for (one, other), keys in _candidates(flights).items():
-        if all(basis == "repeated_token" for basis, _ in keys) and not _may_be_one(flights[one], flights[other], clocks):
+        if keys not in weighed:  # few differ
+            weighed[keys] = sum([_WEIGHTS[basis] for basis, _ in keys]), tuple(sorted({basis for basis, _ in keys}, key=_PLACES.__getitem__))
+        weight, bases = weighed[keys]
+        if bases == _REPEATED and not _may_be_one(flights[one], flights[other], clocks):
             continue
-        weight = sum([_WEIGHTS[basis] for basis, _ in keys])
         oriented = _oriented(flights, one, other, clocks, sure=weight >= _SURE)
         proved = _is_proved(flights[one], flights[other], keys)
         if oriented is not None:
-            bases = tuple(sorted({basis for basis, _ in keys}, key=_PLACES.__getitem__))
             possible.append((Pair(*oriented, bases, weight), proved))
         if proved:
             known |= _proved(flights[one], flights[other], None if oriented is None else oriented == (one, other))
@@ -97,10 +100,10 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
     return Found(without_shortcuts(flights, kept), ambiguous, tuple(unproved))
 
 
-def _is_proved(one: Flight, other: Flight, keys: Iterable[tuple[str, bytes]]) -> bool:
+def _is_proved(one: Flight, other: Flight, keys: Iterable[Key]) -> bool:
     """One of the keys proves that the two are one."""
     a, b = one.proofs, other.proofs
-    return bool(a) and bool(b) and any(key in a and key in b for key in keys)
+    return bool(a) and bool(b) and not (a if a is b else a & b).isdisjoint(keys)
 
 
 def _proved(one: Flight, other: Flight, forward: bool | None) -> set[tuple[str, str]]:  # noqa: FBT001
@@ -165,23 +168,29 @@ def _minority(flights: Sequence[Flight], by_far: Mapping[int, list[Pair]]) -> se
     return {way for way, weight in votes.items() if weight < votes.get((way[1], way[0]), 0)}
 
 
-def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], set[tuple[str, bytes]]]:
-    groups: dict[tuple[str, bytes], list[int]] = defaultdict(list)
+def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], frozenset[Key]]:
+    groups: dict[Key, list[int]] = defaultdict(list)
     for index, flight in enumerate(flights):
         for key in set(flight.keys):
             groups[key].append(index)
-    candidates: dict[tuple[int, int], set[tuple[str, bytes]]] = defaultdict(set)
+    candidates: dict[tuple[int, int], frozenset[Key]] = {}
     redirected = _redirected(flights, groups)
     sides = _sides(flights)
-    for key, members in groups.items():
-        if len(members) < _PAIR or (not redirected and _one_server(flights, members)):
+    alike: dict[tuple[int, ...], set[Key]] = defaultdict(set)  # who has one key in common often has others
+    for key, own in groups.items():
+        if len(own) >= _PAIR:
+            alike[tuple(own)].add(key)
+    for members, found in alike.items():
+        if not redirected and _one_server(flights, members):
             continue
+        keys = frozenset(found)
         for one, other in _couples(flights, members):
             a, b = sides[one], sides[other]
             if a[0] == b[0] or (a[1] == b[1] and a[2] != b[2] and not redirected):
                 continue  # `_may_be_legs` says why
             if _may_be_legs(flights[one], flights[other], redirected):
-                candidates[one, other].add(key)
+                known = candidates.get((one, other))
+                candidates[one, other] = keys if known is None else known | keys
     return candidates
 
 
@@ -192,7 +201,7 @@ def _sides(flights: Sequence[Flight]) -> list[tuple[str, int, tuple[int, int]]]:
     return [(one.id, servers.setdefault(one.server, len(servers)), one.bases) for one in found]
 
 
-def _redirected(flights: Sequence[Flight], groups: Mapping[tuple[str, bytes], list[int]]) -> frozenset[frozenset[str]]:
+def _redirected(flights: Sequence[Flight], groups: Mapping[Key, list[int]]) -> frozenset[frozenset[str]]:
     """Connections of two hosts to one server that carry the same challenge: a transparent proxy took the client's connection and called the server itself.
     A server never gives the same challenge twice, so nobody else can have it, a replay included."""
     found = set()
@@ -206,7 +215,7 @@ def _redirected(flights: Sequence[Flight], groups: Mapping[tuple[str, bytes], li
     return frozenset(found)
 
 
-def _one_server(flights: Sequence[Flight], members: list[int]) -> bool:
+def _one_server(flights: Sequence[Flight], members: Sequence[int]) -> bool:
     """True when all went to one server on connections with sequence numbers of their own: no legs, as most groups without a proxy."""
     server = flights[members[0]].connection.server
     owners: dict[tuple[int, int], str] = {}
@@ -219,11 +228,11 @@ def _one_server(flights: Sequence[Flight], members: list[int]) -> bool:
     return True
 
 
-def _couples(flights: Sequence[Flight], members: list[int]) -> Iterable[tuple[int, int]]:
+def _couples(flights: Sequence[Flight], members: Sequence[int]) -> Iterable[tuple[int, int]]:
     if len(members) > _GROUP:
-        members = sorted(members, key=lambda index: flights[index].start)
-        for place, one in enumerate(members):
-            for other in members[place + 1 : place + 1 + _NEIGHBOURS]:
+        in_time = sorted(members, key=lambda index: flights[index].start)
+        for place, one in enumerate(in_time):
+            for other in in_time[place + 1 : place + 1 + _NEIGHBOURS]:
                 yield (one, other) if one < other else (other, one)
         return
     for place, one in enumerate(members):

@@ -65,7 +65,7 @@ def wants_a_close(asked: Request | None) -> bool:
 
 def packets_of(exchange: Exchange) -> tuple[int, ...]:
     """The first packets of its request and of its response."""
-    return tuple(half.packets[0] for half in (request(exchange), response(exchange)) if half is not None and half.packets)
+    return tuple([half.packets[0] for half in (exchange.request, exchange.response) if not isinstance(half, Absent) and half.packets])
 
 
 def account(client: Identity) -> str | None:

@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from analyzer.records.quality import Known
 
+IDENTIFY = ("Identify", "IdentifyResponse")
+"""The operation that is anonymous by design (DSP0226 section 11), and its answer."""
+
 
 class Protection(StrEnum):
     """clear: readable SOAP. sealed: multipart/encrypted (MS-WSMV 2.2.9.1). tls: inside TLS. empty: no body. none: a body that is no WinRM message."""

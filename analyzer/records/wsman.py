@@ -153,6 +153,9 @@ class Outputs(Sequence[Output]):
     def __len__(self) -> int:
         return sum(len(run.sizes) for run in self.runs)
 
+    def __bool__(self) -> bool:
+        return bool(self.runs) and any(run.sizes for run in self.runs)
+
     @overload
     def __getitem__(self, place: SupportsIndex) -> Output: ...
     @overload

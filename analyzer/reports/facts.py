@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from analyzer.records.auth import Conversation, Mechanism
-from analyzer.records.candidates import connections
+from analyzer.records.candidates import connections, messages_where
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
@@ -106,11 +106,8 @@ def _connection(message: Message) -> str:
 
 def _keys(evidence: Evidence) -> tuple[str, ...]:
     """What would open the bodies that are closed, in words, each once."""
-    sealed = {
-        _connection(message)
-        for message in evidence.messages.values()
-        if message.protection is Protection.SEALED and not message.opened and message.secret is None
-    }
+    closed = messages_where(evidence, "closed", lambda one: one.protection is Protection.SEALED and not one.opened and one.secret is None, encrypted=True)
+    sealed = {_connection(message) for message in closed}
     wanted = [_key(one) for connection in sorted(sealed) for one in evidence.conversations_of.get(connection, ()) if one.secret is None]
     wanted.extend(
         f"a TLS key log, for the connection to {connection.server.host} port {connection.server.port}"

@@ -12,7 +12,7 @@ from analyzer.reports.advice import STYLES, setting_lines
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line, paragraph
 from analyzer.reports.naming import named
-from analyzer.tables.findings import FindingRow, finding_rows, rank
+from analyzer.tables.findings import FindingRow, rank, rows_named
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 
 _DETAILED, _LISTED = 3, 12
@@ -25,13 +25,13 @@ _FEWEST, _AROUND = 12, 40
 
 def incident_lines(result: Result, width: int, *, products: bool = False) -> Iterator[Line]:
     """The incidents; notes that come with every healthy capture are one line."""
-    rows = {row.id: row for row in finding_rows(result)}
     told = [one for one in result.incidents if not one.background]
     counts = Counter(one.severity for one in told)
     shown = ", ".join(f"{counts[level]} {level.value}" for level in reversed(Severity) if counts[level])
     yield line(Span("INCIDENTS", "bold"), f"  {shown or 'none'}")
     detailed = _detailed(told)
     ids = {one.id for one in detailed}
+    rows = {row.id: row for row in rows_named(result, {one.findings[0] for one in detailed})}
     whole = next((one.explained_by if one.explained_by in ids else one.id for one in detailed[:1]), None)
     for one in detailed:
         yield from _incident(result, one, rows[one.findings[0]], width, products=products, whole=one.id == whole)

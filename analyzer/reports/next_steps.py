@@ -11,7 +11,7 @@ from analyzer.records.finding import Severity
 from analyzer.records.result import Result
 from analyzer.reports.facts import coverage
 from analyzer.reports.lines import Line, Span, line, paragraph
-from analyzer.tables.findings import finding_rows
+from analyzer.tables.findings import in_order
 
 _LONGEST = 4000
 """Characters of the inputs and options of a command; cmd.exe takes 8,191 for a whole line."""
@@ -30,12 +30,12 @@ NOTHING = Asked()
 
 def next_lines(result: Result, width: int, asked: Asked = NOTHING) -> Iterator[Line]:
     """``asked``: without it the names of the captures are the inputs."""
-    rows = list(finding_rows(result))
+    rows = in_order(result)
     given = _given(result, asked)
     yield line(Span("NEXT", "bold"))
-    if rows and rows[0].finding.severity is not Severity.INFO:
-        yield _command(f"explain {visible(rows[0].finding.rule)}")
-    connection = next((name for row in rows for name in row.finding.connections), None) or next(iter(sorted(result.evidence.winrm)), None)
+    if rows and rows[0].severity is not Severity.INFO:
+        yield _command(f"explain {visible(rows[0].rule)}")
+    connection = next((name for finding in rows for name in finding.connections), None) or next(iter(sorted(result.evidence.winrm)), None)
     if connection:
         yield _command(f"ladder --connection {visible(connection)} {given}")
     if result.commands or coverage(result.evidence).opened:

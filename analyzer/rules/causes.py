@@ -51,7 +51,8 @@ def explanations(findings: Sequence[Finding], of_the_user: Mapping[str, tuple[st
         for symptom in causes.get(finding.rule, ()):
             for connection in finding.connections:
                 claimed.setdefault(symptom, {}).setdefault(connection, finding)
-    telling = [finding for finding in reversed(findings) if _tells(finding)]
+    failures = any(finding.rule == FALLBACK for finding in findings)
+    telling = [finding for finding in reversed(findings) if _tells(finding)] if failures else []
     told = {connection: finding for finding in telling for connection in finding.connections}
     services = {(finding.source, finding.destination): finding for finding in telling}
     found: dict[int, tuple[Finding, Finding]] = {}

@@ -155,7 +155,13 @@ def _handshakes(evidence: Evidence, audience: Audience, spoken: Iterable[Convers
 
 def completed(evidence: Evidence, connection: str | None = None) -> Iterator[Conversation]:
     """Handshakes towards the server that ended with a status other than 401; of one connection, when it is given."""
-    return (found for found in handshakes(evidence, connection=connection) if found.outcome is Outcome.ACCEPTED and found.ends is not None)
+    if connection is not None:
+        return _completed(handshakes(evidence, connection=connection))
+    return iter(evidence.index.once("completed", lambda: tuple(_completed(handshakes(evidence)))))
+
+
+def _completed(spoken: Iterable[Conversation]) -> Iterator[Conversation]:
+    return (found for found in spoken if found.outcome is Outcome.ACCEPTED and found.ends is not None)
 
 
 def until_the_next(evidence: Evidence, found: Conversation, first: int, *audiences: Audience) -> tuple[Exchange, ...]:
@@ -329,7 +335,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
     """A finding about ``exchanges`` (their times are its times); its subject is the first connection; the first packets given are the ones to look at.
     Neither ``connections`` nor ``exchanges`` have repeats."""
     first = evidence.connections[connections[0]]
-    times = _times(evidence, exchanges) or [first.first_ns, first.last_ns]
+    began, ended = _times(evidence, exchanges) or (first.first_ns, first.last_ns)
     return Finding(
         rule=rule,
         subject=connections[0],
@@ -338,11 +344,11 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
         title=title,
         why=why,
         evidence=(*connections, *exchanges),
-        packets=tuple(sorted(dict.fromkeys(packets)))[:_PACKETS],
+        packets=tuple(sorted(dict.fromkeys(packets))[:_PACKETS]),
         advice=advice if isinstance(advice, str) else advice.about(evidence, connections),
         reference=reference if isinstance(reference, str) else reference.reference,
-        first_ns=min(times),
-        last_ns=max(times),
+        first_ns=began,
+        last_ns=ended,
         connections=tuple(connections),
         exchanges=tuple(exchanges),
         attack=attack,
@@ -355,9 +361,17 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
     )
 
 
-def _times(evidence: Evidence, exchanges: Iterable[str]) -> list[int]:
-    """When their halves began and ended."""
+def _times(evidence: Evidence, exchanges: Iterable[str]) -> tuple[int, int] | None:
+    """When the first of their halves began or ended, and when the last one did; None where there is none."""
     found = list(map(evidence.exchanges.__getitem__, exchanges))
+    if len(found) == 1:  # as of most findings
+        halves = [half for half in (found[0].request, found[0].response) if not isinstance(half, Absent)]
+        times = [half.first_ns for half in halves] + [half.last_ns for half in halves]
+        return (min(times), max(times)) if times else None
     asked = [one.request for one in found if not isinstance(one.request, Absent)]
     answered = [one.response for one in found if not isinstance(one.response, Absent)]
-    return [*[one.first_ns for one in asked], *[one.last_ns for one in asked], *[one.first_ns for one in answered], *[one.last_ns for one in answered]]
+    times = [one.first_ns for one in asked]
+    times += [one.last_ns for one in asked]
+    times += [one.first_ns for one in answered]
+    times += [one.last_ns for one in answered]
+    return (min(times), max(times)) if times else None

@@ -5,7 +5,6 @@ given; otherwise it was not seen. The rules decide what a failure is, so the sco
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
@@ -166,25 +165,30 @@ def alone_of(requirement: Requirement) -> frozenset[str]:
     return frozenset(rule.id for rule in catalogue.rules() if requirement.name in rule.opinion.fails_alone)
 
 
-def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scorecard, ...]:
-    """One for each proxy and kind of proxy that carries WinRM, in order of first appearance. ``findings``: all of them, symptoms included.
+def scorecards(evidence: Evidence, findings: Sequence[Finding], told: Sequence[Finding] | None = None) -> tuple[Scorecard, ...]:
+    """One for each proxy and kind of proxy that carries WinRM, in order of first appearance. ``findings``: all of them, symptoms included; ``told``: those that
+    no other one explains, in their order, where that is known.
 
     A proxy of which one side only is captured has a card, too: what needs both sides is not tested there."""
     parties = [party for party in evidence.story.parties if party.kind in (Kind.PROXY, Kind.SOCKS)]
     routes: dict[str, list[int]] = {}
     for place, route in enumerate(evidence.routes):
         routes.setdefault(route.client_connection, []).append(place)
+    if not parties:
+        return ()
     inside = {one.tunnel_of: identity for identity, one in evidence.connections.items() if one.tunnel_of is not None}
+    failing = [(one, rules_of(one), alone_of(one)) for one in REQUIREMENTS]
+    failed_by = {rule for _, rules, alone in failing for rule in (*rules, *alone)}
     against: dict[str, list[Finding]] = {}
     for finding in findings:
-        against.setdefault(responsible(evidence, finding, inside) or "", []).append(finding)
-    kept = {id(finding) for finding in explained(findings)}
-    failing = [(one, rules_of(one), alone_of(one)) for one in REQUIREMENTS]
+        if finding.rule in failed_by:
+            against.setdefault(responsible(evidence, finding, inside) or "", []).append(finding)
+    kept = _Kept(explained(findings) if told is None else told)
     made = []
     for party in parties:
         for proxy in _proxies(evidence, party, routes):
-            own = [finding for finding in against.get(party.id, ()) if _is_about(evidence, proxy, finding)]
-            checks = tuple(_check(evidence, proxy, rule, own, findings, kept) for rule in failing)
+            own = _about(evidence, proxy, against.get(party.id, ()))
+            checks = tuple([_check(evidence, proxy, rule, own, kept) for rule in failing])
             made.append(_scorecard(evidence, party, proxy, checks))
     return tuple(made)
 
@@ -226,10 +230,11 @@ def _kind(evidence: Evidence, party: Party) -> str:
     return "forward" if any(one is not None and "://" in one.target.partition("?")[0] for one in asked) else "reverse"
 
 
-def _is_about(evidence: Evidence, proxy: Proxy, finding: Finding) -> bool:
+def _about(evidence: Evidence, proxy: Proxy, findings: Sequence[Finding]) -> list[Finding]:
+    """The findings that are about a proxy's connections, and the tunnels that these are in."""
     own = {*proxy.near, *proxy.far}
     own |= {outer for identity in proxy.near if (outer := evidence.connections[identity].tunnel_of) is not None}
-    return not own.isdisjoint(finding.connections)
+    return [finding for finding in findings if not own.isdisjoint(finding.connections)]
 
 
 def _scorecard(evidence: Evidence, party: Party, proxy: Proxy, checks: tuple[Check, ...]) -> Scorecard:
@@ -251,14 +256,13 @@ def _check(
     proxy: Proxy,
     asked: tuple[Requirement, frozenset[str], frozenset[str]],
     against: Sequence[Finding],
-    findings: Sequence[Finding],
-    kept: AbstractSet[int],
+    kept: "_Kept",
 ) -> Check:
     """``asked``: the requirement, the rules that fail it, and those that do where nothing else explains them."""
     requirement, rules, alone = asked
-    failures = [finding for finding in against if finding.rule in rules or (finding.rule in alone and id(finding) in kept)]
+    failures = [finding for finding in against if finding.rule in rules or (finding.rule in alone and finding in kept)]
     if failures:
-        cited = [cause for finding in failures for cause in ([finding] if id(finding) in kept else _causes(finding, findings, kept))]
+        cited = [cause for finding in failures for cause in ([finding] if finding in kept else kept.causes(finding))]
         detail = ", ".join(dict.fromkeys(finding.rule for finding in cited))
         packets = tuple(sorted({key for finding in failures for key in finding.packets}))[:_PACKETS]
         return Check(requirement.name, Verdict.FAIL, len(failures), detail, packets, requirement.sentence)
@@ -266,17 +270,32 @@ def _check(
     if requirement.name == "encryption_enforced" and tunnels:
         keys = tuple(connection.packets[0] for connection in tunnels if connection.packets)
         return Check(requirement.name, Verdict.PASS, len(tunnels), f"{counted(len(tunnels), 'TLS connection')} verified", keys[:_PACKETS], requirement.sentence)
-    proofs = list(requirement.proof(evidence, proxy))
+    both = proxy.near or evidence.far  # what is kept is seen on the clients' side, or on both
+    proofs = list(requirement.proof(evidence, proxy)) if both else []
     if not proofs:
         return Check(requirement.name, Verdict.NOT_SEEN, 0, "", (), requirement.sentence)
     packets = tuple(key for exchange in proofs for key in first_packet(request(exchange)))[:_PACKETS]
     return Check(requirement.name, Verdict.PASS, len(proofs), f"{counted(len(proofs), requirement.unit)} verified", packets, requirement.sentence)
 
 
-def _causes(symptom: Finding, findings: Sequence[Finding], kept: AbstractSet[int]) -> list[Finding]:
-    """The findings that explain one that is not shown: a verdict names what the reader can look up."""
-    return [
-        finding
-        for finding in findings
-        if id(finding) in kept and symptom.rule in symptoms().get(finding.rule, ()) and not set(finding.connections).isdisjoint(symptom.connections)
-    ] or [symptom]
+class _Kept:
+    """The findings that are told, and what they explain: a verdict names what the reader can look up."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self._findings = findings
+        self._ids = {id(finding) for finding in findings}
+        self._explain: dict[tuple[str, str], list[int]] | None = None
+
+    def __contains__(self, finding: Finding) -> bool:
+        return id(finding) in self._ids
+
+    def causes(self, symptom: Finding) -> list[Finding]:
+        """The findings that explain one that is not told; itself where there are none."""
+        if self._explain is None:
+            self._explain = {}
+            for place, finding in enumerate(self._findings):
+                for rule in symptoms().get(finding.rule, ()):
+                    for connection in finding.connections:
+                        self._explain.setdefault((rule, connection), []).append(place)
+        places = {place for connection in symptom.connections for place in self._explain.get((symptom.rule, connection), ())}
+        return [self._findings[place] for place in sorted(places)] or [symptom]

@@ -19,6 +19,7 @@ whose findings on the same connections are symptoms of this one; ``fails`` the r
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import wraps
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -43,12 +44,14 @@ __all__ = [
     "Words",
     "alone",
     "endpoint",
+    "once",
     "place",
     "place_and",
     "together",
     "told",
 ]
 F = TypeVar("F")
+T = TypeVar("T")
 
 
 class Owner(StrEnum):
@@ -92,6 +95,18 @@ Signs: TypeAlias = Iterator[Sign[F]]
 """What ``see`` yields."""
 
 
+class _Kept(Generic[T]):
+    """A property that is worked out when it is first asked for, and then stands in its object's own dictionary, where it is found first. `cached_property` does
+    the same, but locks; and of findings there are many."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make, self._name, self.__doc__ = make, make.__name__, make.__doc__
+
+    def __get__(self, one: object, _: type | None = None) -> T:
+        made = one.__dict__[self._name] = self._make(one)
+        return made
+
+
 class Tell(Struct, Generic[F], frozen=True, dict=True):
     """The signs of one finding, at least one, in order of place, and the values of the rule's parameters. What is worked out of them is kept."""
 
@@ -109,28 +124,24 @@ class Tell(Struct, Generic[F], frozen=True, dict=True):
         """How many signs."""
         return len(self.signs)
 
-    @property
+    @_Kept
     def facts(self) -> tuple[F, ...]:
         """What the signs rest on."""
         return tuple([sign.fact for sign in self.signs])
 
-    @property
+    @_Kept
     def connection(self) -> Connection:
         """The connection of the first sign that has any."""
         return self.evidence.connections[self.connections[0]]
 
-    @property
+    @_Kept
     def connections(self) -> tuple[str, ...]:
         """Ids of the connections of all signs, without repeats."""
         if len(self.signs) == 1:
             return _distinct(_connections(self.evidence, self.signs[0]))
-        known: tuple[str, ...] | None = self.__dict__.get("connections")
-        if known is None:
-            found = [identity for sign in self.signs for identity in _connections(self.evidence, sign)]
-            known = self.__dict__["connections"] = tuple(dict.fromkeys(found))
-        return known
+        return tuple(dict.fromkeys([identity for sign in self.signs for identity in _connections(self.evidence, sign)]))
 
-    @property
+    @_Kept
     def users(self) -> tuple[str, ...]:
         """The users of the signs, without repeats."""
         if len(self.signs) == 1:
@@ -146,13 +157,28 @@ class Tell(Struct, Generic[F], frozen=True, dict=True):
         return packet(self.evidence, key)
 
 
+def once(ask: Callable[[Tell[Any]], T]) -> Callable[[Tell[Any]], T]:
+    """A question that title, words and confidence of an opinion ask alike: answered once for each finding."""
+    name = f"{ask.__module__}.{ask.__qualname__}"
+
+    @wraps(ask)
+    def told(tell: Tell[Any]) -> T:
+        known = tell.__dict__
+        if name not in known:
+            known[name] = ask(tell)
+        made: T = known[name]
+        return made
+
+    return told
+
+
 Words: TypeAlias = Callable[[Tell[Any]], str]
 Key: TypeAlias = Callable[[Evidence, Sign[Any]], Hashable]
 
 
 def place(evidence: Evidence, sign: Sign[Any]) -> Hashable:
     """One finding for each client host and server endpoint."""
-    own = evidence.connections[_connections(evidence, sign)[0]]
+    own = evidence.connections[sign.connections[0] if sign.connections else evidence.exchanges[sign.exchanges[0]].connection]
     return own.client.host, own.server.host, own.server.port
 
 

@@ -29,6 +29,8 @@ def seconds(ns: int) -> str:
 def listed(words: Iterable[str], most: int = 6) -> str:
     """Distinct words for a sentence, in order of appearance, the rest counted."""
     distinct = list(dict.fromkeys(words))
+    if len(distinct) == 1:
+        return distinct[0]
     rest = len(distinct) - most
     return ", ".join(distinct[:most]) + (f" and {rest} more" if rest > 0 else "")
 

@@ -85,7 +85,7 @@ def _worth(commands: Sequence[Command], words: re.Pattern[str], bounds: Bounds) 
 
 def _has_input(command: Command) -> bool:
     known = command.outputs
-    return any(run.stream in _INPUT for run in known.runs) if isinstance(known, Outputs) else bool(known)
+    return bool(known.runs) and any(run.stream in _INPUT for run in known.runs) if isinstance(known, Outputs) else bool(known)
 
 
 def _asked(rule: str, one: Detection) -> _Asked:

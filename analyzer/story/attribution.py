@@ -1,6 +1,6 @@
 """Who asked for a command, and as whom it ran: two answers that differ where a proxy shares a connection that someone else logged on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -28,11 +28,11 @@ class _Who(NamedTuple):
 
 def attributed(evidence: Evidence, shells: Iterable[Shell], commands: Iterable[Command]) -> Attributed:
     """By the exchange of the request that began each command, and by all requests of each shell."""
-    fates: dict[str, Fate] = dict(evidence.story.fates)
-    for fate in evidence.story.fates.values():
-        for identity in fate.forwarded_as:
-            fates.setdefault(identity, fate)
-    return Attributed(tuple(_shell(evidence, shell, fates) for shell in shells), tuple(_command(evidence, command, fates) for command in commands))
+    fates: Mapping[str, Fate] = evidence.story.fates
+    if evidence.near:
+        onward = {identity: fate for fate in reversed(tuple(fates.values())) for identity in fate.forwarded_as}  # of several the first stays
+        fates = onward | dict(fates)
+    return Attributed(tuple([_shell(evidence, shell, fates) for shell in shells]), tuple([_command(evidence, command, fates) for command in commands]))
 
 
 def _command(evidence: Evidence, command: Command, fates: Mapping[str, Fate]) -> Command:
@@ -49,7 +49,7 @@ def _shell(evidence: Evidence, shell: Shell, fates: Mapping[str, Fate]) -> Shell
             continue  # as of most: nothing that is not known
         who = _of(evidence, (identity,), fates)
         if who is not None:
-            found.setdefault(who)
+            found.setdefault(_Who(who.asked_from, who.asked_as, who.ran_as))
             before = fate
     asked_as = tuple(dict.fromkeys(who.asked_as for who in found if who.asked_as))
     ran_as = tuple(dict.fromkeys(who.ran_as for who in found if who.ran_as))
@@ -67,15 +67,15 @@ def _event(evidence: Evidence, event: ShellEvent, fates: Mapping[str, Fate]) -> 
     return event if who is None else event._replace(client=who.asked_from or event.client, asked_as=who.asked_as)
 
 
-def _of(evidence: Evidence, exchanges: Iterable[str], fates: Mapping[str, Fate]) -> _Who | None:
+def _of(evidence: Evidence, exchanges: Sequence[str], fates: Mapping[str, Fate]) -> _Who | Fate | None:
     """What is known of the request that these exchanges show: by its fate, else (a view that only another capture point has) by the connection's own logon."""
-    known = [identity for identity in exchanges if identity in evidence.exchanges]
-    fate = next((fates[identity] for identity in known if identity in fates), None)
-    if fate is not None:
-        return _Who(fate.asked_from, fate.asked_as, fate.ran_as)
-    for identity in known:
-        exchange = evidence.exchanges[identity]
-        if request(exchange) is None:
+    for identity in exchanges:
+        fate = fates.get(identity)
+        if fate is not None:
+            return fate
+    for identity in exchanges:
+        exchange = evidence.exchanges.get(identity)
+        if exchange is None or request(exchange) is None:
             continue
         logon = authenticated(evidence, exchange)
         name = None if logon is None else account(logon.client)

@@ -120,9 +120,10 @@ def _by_date(evidence: Evidence, connection: str, kind: Kind, party: str, fates:
 
 def _dated(exchange: Exchange) -> Iterator[_Told]:
     asked, answer = request(exchange), response(exchange)
-    if asked is None or answer is None or not answer.packets or header(answer, "age") is not None:
+    date = header(answer, "date")
+    if date is None or asked is None or answer is None or not answer.packets or header(answer, "age") is not None:
         return
-    said = _seconds(header(answer, "date") or "")
+    said = _seconds(date)
     if said is not None:
         yield from _bounds(said * 1_000_000_000, _DATE_NS, asked.first_ns, answer.first_ns, answer.packets[0], "date")
 

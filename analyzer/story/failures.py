@@ -44,12 +44,16 @@ def failures(
 def _requests(evidence: Evidence, fates: Mapping[str, Fate], endings: Mapping[str, Ending]) -> Iterator[Failure]:
     """The last request of each client to each service, where it failed."""
     last: dict[Service, tuple[int, Fate]] = {}
+    services: dict[tuple[str, str | None, int], Service] = {}
     for fate in fates.values():
         exchange = evidence.exchanges[fate.request]
         asked = request(exchange)
         if asked is None:
             continue
-        service = _service(evidence, exchange, fate.asked_from)
+        alike = exchange.connection, fate.asked_from, id(asked.headers)  # requests that are alike have one object of fields
+        service = services.get(alike)
+        if service is None:
+            service = services[alike] = _service(evidence, exchange, fate.asked_from)
         before = last.get(service)
         if before is None or before[0] <= asked.first_ns:
             last[service] = asked.first_ns, fate
@@ -156,12 +160,13 @@ def _may_be_answered(connection: Connection) -> bool:
 def _logons(evidence: Evidence, logons: Sequence[Logon], ends: Mapping[str, tuple[str, str]]) -> Iterator[Failure]:
     """Refused logons, unless the same account, or any on the same connection, was accepted later."""
     later: dict[tuple[str, ...], int] = {}
-    for logon in logons:
+    refused = [logon for logon in logons if logon.outcome is Result.REFUSED]
+    for logon in logons if refused else ():
         if logon.outcome is Result.ACCEPTED:
             for place in _places(evidence, logon):
                 later[place] = max(later.get(place, 0), logon.last_ns)
-    for logon in logons:
-        if logon.outcome is not Result.REFUSED or any(later.get(place, 0) > logon.last_ns for place in _places(evidence, logon)):
+    for logon in refused:
+        if any(later.get(place, 0) > logon.last_ns for place in _places(evidence, logon)):
             continue
         last = evidence.exchanges[logon.exchanges[-1]]
         answer = response(last)

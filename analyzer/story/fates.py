@@ -11,76 +11,102 @@ from analyzer.records.halves import account, authenticated, forwarded, header_va
 from analyzer.records.http import Exchange, Response
 from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.proxy import Role
+from analyzer.records.quality import Absent
 from analyzer.records.story import Certainty, Ending, Fate, Kind, Outcome, Party
 from analyzer.records.transport import End
 
 _PROXY_DEMAND, _DEMAND, _ERROR, _SERVER_ERROR = 407, 401, 400, 500
 _GATEWAY = (502, 503, 504)
+_SURE = 0.9
+_PROVED = Certainty.PROVED
 
 
 def fates(evidence: Evidence, ends: Mapping[str, tuple[str, str]], parties: Iterable[Party], endings: Mapping[str, Ending]) -> dict[str, Fate]:
     """The client's exchange id to its fate, in order of place."""
     kinds = {party.id: party for party in parties}
     silent = {one.connection: evidence.exchanges[one.exchange].position for one in evidence.unanswered if one.exchange}
-    known = _Known(ends, kinds, endings, silent, _sent(evidence))
-    clients: dict[str, str | None] = {}
-    return {exchange.id: _fate(evidence, exchange, known, _client(evidence, exchange, clients)) for exchange in asked_by_clients(evidence)}
+    faults = {one.id: one.fault_code for one in evidence.messages.values() if one.fault_code is not None}
+    known = _Known(ends, kinds, endings, silent, _sent(evidence), faults)
+    places: dict[str, _Place] = {}
+    made: dict[str, Fate] = {}
+    for exchange in asked_by_clients(evidence):
+        place = places.get(exchange.connection)
+        if place is None:
+            place = places[exchange.connection] = _place(evidence, exchange, known)
+        made[exchange.id] = _fate(evidence, exchange, known, place)
+    return made
 
 
-def _client(evidence: Evidence, exchange: Exchange, known: dict[str, str | None]) -> str | None:
-    """As `asked_from`, which is the same for all exchanges of a connection unless that is the server's side of a proxy. ``known``: what was told, by
-    connection."""
+class _Place(NamedTuple):
+    """What is the same for all requests of a connection: its server end, the proxy there that may answer by itself, whether it is the server's side of a
+    proxy, the client's address where it is not, how sure it is who answers what is not forwarded, and whether there was any logon."""
+
+    listener: str | None
+    proxy: Party | None
+    upstream: bool
+    client: str | None
+    certainty: Certainty
+    spoken: bool
+
+
+def _place(evidence: Evidence, exchange: Exchange, known: "_Known") -> _Place:
     identity = exchange.connection
-    if identity in known:
-        return known[identity]
-    found = asked_from(evidence, exchange)
-    if evidence.roles.get(identity) is not Role.UPSTREAM_LEG:
-        known[identity] = found
-    return found
+    listener = known.ends.get(identity, ("", ""))[1]
+    party = known.kinds.get(listener)
+    upstream = evidence.roles.get(identity) is Role.UPSTREAM_LEG
+    return _Place(
+        listener or None,
+        party if party is not None and party.kind is Kind.PROXY and party.certainty is Certainty.PROVED else None,
+        upstream,
+        None if upstream else asked_from(evidence, exchange),
+        Certainty.PROVED if evidence.roles.get(identity) in (Role.DIRECT, Role.UNKNOWN) else Certainty.UNKNOWN,
+        bool(evidence.conversations_of.get(identity)),
+    )
 
 
 def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
     """Each WinRM request once, as the client made it, or as near to the client as it was seen."""
+    wanted, far = evidence.winrm, evidence.far
     for exchange in evidence.exchanges.values():
-        own = exchange.connection in evidence.winrm and exchange.id not in evidence.far
-        if own and request(exchange) is not None:
+        if exchange.connection in wanted and exchange.id not in far and not isinstance(exchange.request, Absent):
             yield exchange
 
 
 class _Known(NamedTuple):
     """What all fates are told by: who is at a connection's ends, the parties, how connections ended; of each connection the position of the first request that
-    is known to have got no answer; the accounts that requests carried."""
+    is known to have got no answer; the accounts that requests carried; the codes of faults by the id of the response."""
 
     ends: Mapping[str, tuple[str, str]]
     kinds: Mapping[str, Party]
     endings: Mapping[str, Ending]
     silent: Mapping[str, int]
     sent: Mapping[str, str]
+    faults: Mapping[str, str]
 
 
-def _fate(evidence: Evidence, exchange: Exchange, known: _Known, client: str | None) -> Fate:
-    ends, kinds, endings, silent, sent = known
+def _fate(evidence: Evidence, exchange: Exchange, known: _Known, place: _Place) -> Fate:
+    ends, _, endings, silent, sent, faults = known
     onward = tuple([evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id)]) if exchange.id in evidence.near else ()
     asked, answer = request(exchange), response(exchange)
     last = onward[-1] if onward else exchange
-    own = answer is not None and _answered_itself(evidence, exchange, answer, onward, ends, kinds)
+    own = answer is not None and _answered_itself(evidence, exchange, answer, onward, place.proxy)
     outcome = _outcome(exchange, onward, endings, by_proxy=own)
     if answer is None and exchange.position < silent.get(exchange.connection, exchange.position + 1):
         outcome = Outcome.NOT_CAPTURED
-    listener = ends.get((exchange if own else last).connection, ("", ""))[1]
-    spoken = authenticated(evidence, exchange)
+    listener = place.listener if own or not onward else ends.get(last.connection, ("", ""))[1]
+    spoken = authenticated(evidence, exchange) if place.spoken else None
     return Fate(
         request=exchange.id,
         outcome=outcome,
         stopped_at=listener or None,
         status=None if answer is None else answer.status,
-        fault_code=_fault(evidence, answer),
+        fault_code=None if answer is None else faults.get(answer.id),
         forwarded_as=tuple([one.id for one in onward]),
-        asked_from=client,
-        asked_as=_asked_as(evidence, exchange, spoken, sent),
+        asked_from=asked_from(evidence, exchange) if place.upstream else place.client,
+        asked_as=sent.get(exchange.id) if spoken is None else _asked_as(evidence, exchange, spoken, sent),
         ran_as=None if own else _account(authenticated(evidence, last) if onward else spoken),
         waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
-        certainty=Certainty.UNKNOWN if outcome is Outcome.NOT_CAPTURED else _certainty(evidence, exchange, onward, own=own),
+        certainty=Certainty.UNKNOWN if outcome is Outcome.NOT_CAPTURED else _joined(evidence, exchange) if onward else _PROVED if own else place.certainty,
         packets=tuple([key for one in (exchange, *onward) for key in packets_of(one)]) if onward else packets_of(exchange),
     )
 
@@ -90,8 +116,7 @@ def _answered_itself(
     exchange: Exchange,
     answer: Response,
     onward: tuple[Exchange, ...],
-    ends: Mapping[str, tuple[str, str]],
-    kinds: Mapping[str, Party],
+    proxy: Party | None,
 ) -> bool:
     """A proxy gave the answer: it demands its own credentials, or what it got from the server, if anything, is another answer."""
     if answer.status == _PROXY_DEMAND:
@@ -99,8 +124,7 @@ def _answered_itself(
     if onward:
         far = response(onward[0])
         return far is None or far.status != answer.status
-    party = kinds.get(ends.get(exchange.connection, ("", ""))[1])
-    return party is not None and party.kind is Kind.PROXY and party.certainty is Certainty.PROVED and _would_have_been_seen(evidence, exchange, party)
+    return proxy is not None and _would_have_been_seen(evidence, exchange, proxy)
 
 
 def _would_have_been_seen(evidence: Evidence, exchange: Exchange, party: Party) -> bool:
@@ -133,11 +157,6 @@ def _without_answer(exchange: Exchange, endings: Mapping[str, Ending]) -> Outcom
     if ending is None or ending.pending != exchange.id:
         return Outcome.UNANSWERED
     return Outcome.RESET if ending.end is End.RESET else Outcome.CUT
-
-
-def _fault(evidence: Evidence, answer: Response | None) -> str | None:
-    message = None if answer is None else evidence.messages.get(answer.id)
-    return None if message is None else message.fault_code
 
 
 def _account(spoken: Conversation | None) -> str | None:
@@ -201,13 +220,6 @@ def _is_its_own(evidence: Evidence, exchange: Exchange, spoken: Conversation) ->
     return now is None or then is None or now == then
 
 
-def _certainty(evidence: Evidence, exchange: Exchange, onward: tuple[Exchange, ...], *, own: bool) -> Certainty:
-    if onward:
-        hop = evidence.near[exchange.id]
-        return Certainty.PROVED if hop.confidence >= _SURE else Certainty.INFERRED
-    if own or evidence.roles.get(exchange.connection) in (Role.DIRECT, Role.UNKNOWN):
-        return Certainty.PROVED
-    return Certainty.UNKNOWN
-
-
-_SURE = 0.9
+def _joined(evidence: Evidence, exchange: Exchange) -> Certainty:
+    """How sure it is of what was forwarded."""
+    return Certainty.PROVED if evidence.near[exchange.id].confidence >= _SURE else Certainty.INFERRED

@@ -64,7 +64,9 @@ def _halves(evidence: Evidence, challenges: Mapping[bytes, _Carried], taken: Abs
             own = evidence.connections[one.connection]
             if one.id not in taken and _OUTCOMES[one.outcome] is Result.UNFINISHED:
                 open_ones[stamp, own.client.host, own.server].append(one)
-    found = {}
+    found: dict[str, Conversation] = {}
+    if not open_ones:
+        return found
     for spoken in evidence.conversations:
         home = evidence.connections[spoken.connection]
         for stamp in _answered(spoken) if spoken.id not in taken else ():
@@ -96,6 +98,8 @@ def by_conversation(found: Iterable[Logon]) -> Mapping[str, Logon]:
 
 def _forwards(evidence: Evidence) -> dict[str, tuple[Conversation, ...]]:
     """A client's conversation to those that it was forwarded as; through several proxies these are all of them."""
+    if not evidence.far:
+        return {}
     of_exchange = {identity: spoken for spoken in evidence.conversations for identity in spoken.exchanges if spoken.audience is Audience.SERVER}
     found: dict[str, list[Conversation]] = defaultdict(list)
     for spoken in evidence.conversations:

@@ -1,7 +1,7 @@
 """The table ``findings``: what the rules say, the most severe first."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,14 +31,30 @@ def rank(severity: Severity) -> int:
     return _ASCENDING.index(severity)
 
 
+def in_order(result: Result) -> list[Finding]:
+    """By severity, the most severe first, then by time: the first is `f1`."""
+    ranks = {severity: -rank(severity) for severity in Severity}
+    return sorted(result.findings, key=lambda found: (ranks[found.severity], found.first_ns, found.rule, found.subject, found.packets))
+
+
+def rows_named(result: Result, wanted: Collection[str]) -> Iterator[FindingRow]:
+    """The rows of some findings, by id."""
+    ordered = in_order(result)
+    for incident in result.incidents:
+        for identity in incident.findings:
+            if identity in wanted:
+                yield FindingRow(identity, ordered[int(identity[1:]) - 1], result.evidence.captures, incident.id, incident.explained_by)
+
+
 def finding_rows(result: Result) -> Iterator[FindingRow]:
-    """The findings as `f1`, `f2`, ...: by severity, the most severe first, then by time."""
-    ordered = sorted(result.findings, key=lambda found: (-rank(found.severity), found.first_ns, found.rule, found.subject, found.packets))
+    """The findings as `f1`, `f2`, ..., in this order."""
+    ordered = in_order(result)
     incidents = {identity: one for one in result.incidents for identity in one.findings}
+    captures = result.evidence.captures
     for place, finding in enumerate(ordered, start=1):
-        own = incidents.get(f"f{place}")
-        told = (None, None) if own is None else (own.id, own.explained_by)
-        yield FindingRow(f"f{place}", finding, result.evidence.captures, *told)
+        identity = f"f{place}"
+        own = incidents.get(identity)
+        yield FindingRow(identity, finding, captures) if own is None else FindingRow(identity, finding, captures, own.id, own.explained_by)
 
 
 def graver(result: Result, level: str) -> Result:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, captures_only
 from analyzer.records.finding import Severity
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, alone, endpoint, together, told
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, alone, endpoint, once, together, told
 from tests.build.talk_http import post, reply
 from tests.build.talks import Wire
 from tests.rules.judging import judge
@@ -78,3 +78,36 @@ def test_words_may_depend_on_what_was_seen() -> None:
     many, one = told(changed, "tcp.slow", lan())
     assert (many.title, many.severity, many.confidence, many.owner) == ("Slow 2 times", Severity.HIGH, 0.7, "proxy")
     assert (one.title, one.severity) == ("Slow 1 times", Severity.LOW)
+
+
+def _tell(*users: str | None) -> Tell[int]:
+    signs = tuple(Sign(place, connections=(f"c{place}", "c9"), user=user) for place, user in enumerate(users))
+    return Tell(captures_only((), ()), signs, {})
+
+
+def test_connections_and_users_without_repeats() -> None:
+    assert _tell("a", None, "a", "b").connections == ("c0", "c9", "c1", "c2", "c3")
+    assert _tell("a", None, "a", "b").users == ("a", "b")
+    assert _tell(None).users == ()
+    assert _tell("a").connections == ("c0", "c9")
+    assert _tell("a", "b").facts == (0, 1)
+
+
+def test_what_is_worked_out_is_kept_and_not_part_of_it() -> None:
+    one, other = _tell("a", "b"), _tell("a", "b")
+    assert one.connections is one.connections
+    assert one == other
+
+
+def test_a_question_is_asked_once_of_each_finding() -> None:
+    asked: list[int] = []
+
+    @once
+    def count(tell: Tell[int]) -> int:
+        asked.append(tell.count)
+        return tell.count
+
+    one, other = _tell("a"), _tell("a", "b")
+    assert [count(one), count(one), count(other), count(one)] == [1, 1, 2, 1]
+    assert asked == [1, 2]
+    assert count.__name__ == "count"

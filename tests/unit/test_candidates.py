@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from analyzer import analyze
 from analyzer.records import candidates
 from analyzer.records.evidence import Evidence, Index
 from analyzer.records.halves import header, request, response, status
 from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.kinds import Said
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 
@@ -114,3 +116,57 @@ def test_those_in_clear(evidence: Evidence) -> None:
 
     assert list(candidates.asked_clear(evidence)) == [one for one in _all(evidence) if clear(request(one))]
     assert list(candidates.said_clear(evidence)) == [one for one in _all(evidence) if clear(request(one)) or clear(response(one))]
+
+
+def test_each_exchange_is_of_one_kind_and_is_what_that_says(evidence: Evidence) -> None:
+    own = candidates.winrm(evidence)
+    known = candidates.alike(evidence)
+    assert sorted(place for kind in known for place in kind.places) == list(range(len(own)))
+    for kind in known:
+        assert list(kind.places) == sorted(kind.places)
+        for exchange in (own[place] for place in kind.places):
+            asked, answer = request(exchange), response(exchange)
+            assert (kind.asked is None) == (asked is None)
+            assert (kind.answered is None) == (answer is None)
+            if asked is not None and kind.asked is not None:
+                assert (kind.asked.method, kind.asked.target, kind.asked.version) == (asked.method, asked.target, asked.version)
+                _says(evidence, asked, kind.asked.said)
+            if answer is not None and kind.answered is not None:
+                assert (kind.answered.status, kind.answered.version) == (answer.status, answer.version)
+                _says(evidence, answer, kind.answered.said)
+    assert len({(kind.asked, kind.answered) for kind in known}) == len(known)
+
+
+def _says(evidence: Evidence, half: Request | Response, said: Said | None) -> None:
+    found = evidence.messages.get(half.id)
+    assert (said is None) == (found is None)
+    if said is not None and found is not None:
+        assert said[:5] == (found.protection, found.operation, found.action, found.resource_uri, found.wsman)
+        assert said.whole == (half.body.complete and not half.body.missing)
+        assert said.is_clear == candidates.is_clear(found)
+
+
+def test_of_several_kinds_exchanges_come_in_order(evidence: Evidence) -> None:
+    assert list(candidates.of_kinds(evidence, lambda _: True)) == _all(evidence)
+    assert candidates.of_kinds(evidence, lambda _: False) == ()
+    wanted = [one for one in _all(evidence) if status(one) != 401]
+    assert list(candidates.of_kinds(evidence, lambda kind: kind.answered is None or kind.answered.status != 401)) == wanted
+
+
+def test_what_is_not_plain_is_searched_for_what_few_have(evidence: Evidence) -> None:
+    for encrypted in (lambda one: one.opened, lambda one: one.protection is Protection.SEALED, lambda one: one.fault_code, lambda one: one.codings):
+        all_of_them = [one for one in evidence.messages.values() if encrypted(one)]
+        assert list(candidates.messages_where(replace(evidence), "few", encrypted, plain=False)) == all_of_them
+    calls: list[str] = []
+    candidates.messages_where(replace(evidence), "counted", lambda one: calls.append(one.id), plain=False)
+    assert len(calls) < len(evidence.messages)
+
+
+def test_the_fields_themselves_once_for_each_object(evidence: Evidence) -> None:
+    for of_request in (True, False):
+        halves = [half for one in _all(evidence) if (half := request(one) if of_request else response(one)) is not None]
+        for names in candidates.fields(evidence, of_request=of_request):
+            own = [half.headers for half in halves if tuple(field.name for field in half.headers) == names]
+            heads = candidates.heads(evidence, names, of_request=of_request)
+            assert {id(one) for one in heads} == {id(one) for one in own}
+            assert len(heads) == len({id(one) for one in own})

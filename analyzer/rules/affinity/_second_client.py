@@ -9,7 +9,7 @@ from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Outcome
-from analyzer.rules.reading import CONNECTION_BASED, authenticated, counted, header, message, name, owner, packets_of, request, role, status, who
+from analyzer.rules.reading import CONNECTION_BASED, authenticated, counted, header, message, name, owner, packets_of, request, status, who
 from analyzer.rules.telling import Evidence, Fact, Sign, Signs, Tell
 
 _ADDRESS, _PROGRAM = 0.9, 0.6
@@ -27,10 +27,10 @@ class Second(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Second]:
     """One sign for each request that was served to a second client."""
-    upstream = any(own is Role.UPSTREAM_LEG for own in evidence.roles.values())
+    upstream = {identity for identity, own in evidence.roles.items() if own is Role.UPSTREAM_LEG and len(evidence.exchanges_of.get(identity, ())) > 1}
     for fate in evidence.story.fates.values() if upstream else ():
         exchange = evidence.exchanges[fate.request]
-        if fate.outcome not in (Outcome.ANSWERED, Outcome.FAULT) or role(evidence, exchange.connection) is not Role.UPSTREAM_LEG:
+        if fate.outcome not in (Outcome.ANSWERED, Outcome.FAULT) or exchange.connection not in upstream:
             continue
         logon = authenticated(evidence, exchange)
         if logon is None or logon.mechanism not in CONNECTION_BASED or exchange.id in logon.exchanges or _speaks_for_itself(evidence, exchange):

@@ -37,7 +37,7 @@ class Move(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Move]:
     """One sign for each request that was moved."""
-    for logon in completed(evidence):
+    for logon in completed(evidence) if evidence.near else ():
         last = upstream(evidence, logon.ends or logon.exchanges[-1])
         if last is None or {far.connection for one in logon.exchanges if (far := upstream(evidence, one)) is not None} != {last.connection}:
             continue

@@ -59,7 +59,9 @@ def _sign(evidence: Evidence, logon: Logon) -> Sign[Logon]:
 def _halves(evidence: Evidence) -> Signs[Logon]:
     """Without the client's side: an answer without its challenge, and a challenge without its answer, one after the other between the same two hosts."""
     pending: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
-    for spoken in sorted(handshakes(evidence), key=lambda found: found.first_ns):
+    known = list(handshakes(evidence))
+    failed = any(found.outcome is not Outcome.ACCEPTED for found in known)
+    for spoken in sorted(known, key=lambda found: found.first_ns) if failed else ():
         connection = evidence.connections[spoken.connection]
         joined = any(identity in evidence.far for identity in spoken.exchanges)
         if joined or role(evidence, connection.id) in (Role.CLIENT_LEG, Role.DIRECT) or not connection.to_server.begins:

@@ -45,7 +45,7 @@ class Single(Fact, frozen=True):
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Single]:
     """One sign for each server connection with one exchange, of proxies that mostly have such."""
     groups: dict[tuple[str, str, int], list[Connection]] = defaultdict(list)
-    for connection in evidence.connections.values():
+    for connection in evidence.connections.values() if evidence.far else ():
         upstream_side = connection.id in evidence.winrm and role(evidence, connection.id) is Role.UPSTREAM_LEG
         if upstream_side and _has_to_last(evidence, connection):
             groups[connection.client.host, connection.server.host, connection.server.port].append(connection)

@@ -54,7 +54,8 @@ class Foreign(Fact, frozen=True):
 
 def foreign_requests(evidence: Evidence) -> Iterator[Foreign]:
     """Requests without credentials whose client's connection is not the one that logged on the server connection, in order of place."""
-    servers = {logon.connection for logon in completed(evidence) if any(one in evidence.far for one in logon.exchanges)}
+    logons = completed(evidence) if evidence.far else ()
+    servers = {logon.connection for logon in logons if any(one in evidence.far for one in logon.exchanges)}
     for connection in sorted(servers, key=lambda one: (evidence.connections[one].first_ns, one)):
         for exchange in evidence.exchanges_of[connection]:
             logon, near = authenticated(evidence, exchange), owner(evidence, exchange.id)

@@ -3,7 +3,7 @@
 What is quoted stands between typographic quotation marks: everything that shows a finding masks what is between them as it masks a command line.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from analyzer.records.sigma import Sighting
 from analyzer.records.wsman import Command, Shell
@@ -40,16 +40,21 @@ def seen(rule: str) -> Callable[[Evidence], Signs[Line]]:
     """The signs of a rule: one for each line that fits one of its detections."""
 
     def see(evidence: Evidence) -> Signs[Line]:
-        commands = {(one.server, one.shell, one.id, one.kind): one for one in reversed(evidence.commands)}
-        shells = shells_by_place(evidence)
-        for one in evidence.sightings:
-            command = commands.get((one.server, one.shell, one.command, one.kind)) if one.rule == rule and one.packets else None
+        own = [one for one in evidence.sightings if one.rule == rule and one.packets]
+        commands = evidence.index.once("commands by place", lambda: _by_place(evidence.commands)) if own else {}
+        shells = shells_by_place(evidence) if own else {}
+        for one in own:
+            command = commands.get((one.server, one.shell, one.command, one.kind))
             shell = None if command is None else shell_of(shells, command)
             if command is not None and shell is not None:
                 exchanges = command_exchanges(evidence, command, shell)
                 yield Sign(Line(one, command, shell), exchanges, one.packets, shell.connections, command.user)
 
     return see
+
+
+def _by_place(commands: Sequence[Command]) -> dict[tuple[str, str, str, str], Command]:
+    return {(one.server, one.shell, one.id, one.kind): one for one in reversed(commands)}
 
 
 def place(_: Evidence, sign: Sign[Line]) -> tuple[str, str]:

@@ -85,7 +85,7 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Transfer]:
     for command in evidence.commands:
         by_shell[command.server, command.shell].append(command)
     volumes = {identity: _volume(commands) for identity, commands in by_shell.items()}
-    for shell in evidence.shells:
+    for shell in evidence.shells if volumes else ():
         volume = volumes.get((shell.server, shell.id))
         if volume is not None and volume.commands and (volume.size > values["large"] or volume.begins):
             yield _readable(evidence, shell, volume)
@@ -110,7 +110,7 @@ def _volume(commands: Sequence[Command]) -> Volume:
     size = sum([len(command.text) for command in commands])
     size += sum([output.size for command in commands if command.outputs for output in outputs_of(command.outputs, _INPUTS)])
     begins = tuple((command, *begin) for command in saying(commands, _WORDS, _texts) if (begin := _begin(command)) is not None)
-    return Volume(size, tuple(command for command in commands if command.packets), begins)
+    return Volume(size, tuple([command for command in commands if command.packets]), begins)
 
 
 def _texts(command: Command) -> list[str]:

@@ -94,13 +94,13 @@ class Change(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Change]:
     """One sign for each request and for each command; the server side is left out where the client's is known."""
-    for message in messages_where(evidence, "settings", lambda one: one.settings):
+    for message in messages_where(evidence, "settings", lambda one: one.settings, plain=False):
         found = _set(message)
         if found and message.exchange not in evidence.far:
             exchange = evidence.exchanges[message.exchange]
             sure = _DONE if succeeded(exchange) else _TRIED
             yield Sign(Change(found, message), (exchange.id,), first_packet(request(exchange)), (), identity(evidence, exchange.connection), sure)
-    shells = shells_by_place(evidence)
+    shells = shells_by_place(evidence) if evidence.commands else {}
     for command in saying(evidence.commands, _WORDS):
         said = _said(command) if command.packets else ()
         shell = shell_of(shells, command) if said else None

@@ -60,8 +60,11 @@ class Marked(Fact, frozen=True):
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Marked]:
     """One sign for each logon with such a ticket."""
+    tickets = tuple(spoken(evidence, Mechanism.KERBEROS))
+    if not tickets:
+        return
     known = _Known(evidence)
-    for conversation in spoken(evidence, Mechanism.KERBEROS):
+    for conversation in tickets:
         for step in conversation.steps:
             token = None if step.token is None or not step.from_client else step.token.kerberos
             if isinstance(token, KerberosToken) and token.ticket is not None and step.packets:

@@ -45,15 +45,21 @@ class _Bodies:
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self._known: dict[_Place, frozenset[bytes] | None] = {}
-        self._connections: dict[_Place, list[str]] = defaultdict(list)
-        for found in evidence.connections.values():
-            self._connections[found.client.host, found.server.host, found.server.port].append(found.id)
+        self._connections: dict[_Place, list[str]] | None = None
+
+    def _of(self, place: _Place) -> list[str]:
+        """The connections of a place."""
+        if self._connections is None:
+            self._connections = defaultdict(list)
+            for found in self._evidence.connections.values():
+                self._connections[found.client.host, found.server.host, found.server.port].append(found.id)
+        return self._connections[place]
 
     def sent(self, connection: Connection) -> frozenset[bytes] | None:
         """All that the client of a connection sent to its server, over any connection."""
         place = connection.client.host, connection.server.host, connection.server.port
         if place not in self._known:
-            self._known[place] = self._digests(self._connections[place])
+            self._known[place] = self._digests(self._of(place))
         return self._known[place]
 
     def _digests(self, connections: list[str]) -> frozenset[bytes] | None:

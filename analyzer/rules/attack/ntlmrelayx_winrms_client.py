@@ -13,7 +13,7 @@ References
     ATT&CK T1557.001 and T1021.006.
 """
 
-from analyzer.records.candidates import with_message
+from analyzer.records.candidates import asked_with, with_message
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message
@@ -39,9 +39,9 @@ class Mark(Fact, frozen=True):
 def see(evidence: Evidence) -> Signs[Mark]:
     """One sign for each such request; the server side is left out where the client's is known."""
     marked = {one.id for one in with_message(evidence, "message ids of a tool", _is_named)}
-    for exchange in winrm_exchanges(evidence):
-        half = exchange.request
-        if exchange.id not in marked and (isinstance(half, Absent) or half.body.size != len(_BODY)):
+    marked |= {one.id for one in asked_with(evidence, "authorization") if not isinstance(one.request, Absent) and one.request.body.size == len(_BODY)}
+    for exchange in winrm_exchanges(evidence) if marked else ():
+        if exchange.id not in marked:
             continue
         what = None if exchange.id in evidence.far else _mark(evidence, exchange)
         if what is not None:
@@ -49,7 +49,7 @@ def see(evidence: Evidence) -> Signs[Mark]:
 
 
 def _is_named(found: Message) -> bool:
-    return found.message_id is not None and found.message_id.lower() in _MESSAGE_IDS
+    return found.from_client and found.message_id is not None and found.message_id.lower() in _MESSAGE_IDS
 
 
 def _mark(evidence: Evidence, exchange: Exchange) -> str | None:

@@ -22,32 +22,42 @@ References
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import cache, partial
+from itertools import groupby
+from operator import attrgetter
 
 from analyzer.records.auth import Outcome
-from analyzer.records.candidates import asked_with
-from analyzer.records.http import Exchange, Request
+from analyzer.records.candidates import answers_clear, asked_with, asks_clear, of_kinds
+from analyzer.records.http import Exchange
+from analyzer.records.kinds import Asked, Kind, Said
 from analyzer.records.proxy import Role
-from analyzer.records.sealing import Message
 from analyzer.records.transport import Endpoint
 from analyzer.rules.asking import server_words, where
-from analyzer.rules.reading import asked_clear, counted, header, is_clear, listed, message, packets_of, request, response, role, status, succeeded, upstream
-from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
+from analyzer.rules.reading import counted, listed, message, packets_of, request, role, status, upstream
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _RUNS = ("Create", "Command", "Send", "Put", "Delete")
 _PATH = "/wsman"
 _LEGS = (Role.DIRECT, Role.CLIENT_LEG)
 
 
-def see(evidence: Evidence) -> Signs[Exchange]:
-    """One sign for each request that was served."""
+class Served(Fact, frozen=True):
+    """Requests of one connection that were served."""
+
+    exchanges: tuple[Exchange, ...]
+
+
+def see(evidence: Evidence) -> Signs[Served]:
+    """One sign for each connection with requests that were served."""
     bare = cache(partial(_bare_to, evidence, {one.id for one in asked_with(evidence, "authorization")}))
+    asks_who = {one.id for one in asked_with(evidence, "wsmanidentify")}
     legs = {identity for identity in evidence.winrm if role(evidence, identity) in _LEGS}
-    own = [one for one in asked_clear(evidence) if one.connection in legs and one.position <= bare(one.connection)]
+    own = [one for one in of_kinds(evidence, _is_served) if one.connection in legs and one.position <= bare(one.connection) and one.id not in asks_who]
     forwarders = {evidence.connections[hop.near_connection].server for hop in evidence.hops} if own else set()
-    for exchange in own:
-        if _is_served(evidence, exchange) and _is_bare_upstream(evidence, exchange, bare, forwarders):
-            far = upstream(evidence, exchange.id)
-            yield Sign(exchange, (exchange.id,) if far is None else (exchange.id, far.id), packets_of([exchange]))
+    for _, group in groupby(own, attrgetter("connection")):
+        served = tuple([one for one in group if _is_bare_upstream(evidence, one, bare, forwarders)])
+        if served:
+            ways = served if not evidence.near else [one for near in served for one in (near, upstream(evidence, near.id)) if one is not None]
+            yield Sign(Served(served), tuple([one.id for one in ways]), packets_of(served))
 
 
 def _bare_to(evidence: Evidence, named: AbstractSet[str], identity: str) -> int:
@@ -71,22 +81,14 @@ def _bare_to(evidence: Evidence, named: AbstractSet[str], identity: str) -> int:
     return last
 
 
-def _is_served(evidence: Evidence, exchange: Exchange) -> bool:
-    asked = request(exchange)
-    found, answer = message(evidence, asked), message(evidence, response(exchange))
-    if (
-        asked is None
-        or found is None
-        or asked.method != "POST"
-        or not succeeded(exchange)
-        or not is_clear(answer)
-        or header(asked, "wsmanidentify") is not None
-    ):
+def _is_served(kind: Kind) -> bool:
+    asked, answer = kind.asked, kind.answered
+    if asked is None or asked.said is None or asked.method != "POST" or answer is None or answer.said is None or not 200 <= answer.status < 300:
         return False
-    return is_clear(found) and _runs(asked, found) and answer is not None and answer.operation != "Fault"
+    return asks_clear(kind) and answers_clear(kind) and _runs(asked, asked.said) and answer.said.operation != "Fault"
 
 
-def _runs(asked: Request, found: Message) -> bool:
+def _runs(asked: Asked, found: Said) -> bool:
     """It is WS-Management, and runs or changes something: a known action, or a method of the class that it names."""
     if not found.wsman and _PATH not in asked.target.lower():
         return False
@@ -102,13 +104,14 @@ def _is_bare_upstream(evidence: Evidence, exchange: Exchange, bare: Callable[[st
     return far is not None and far.position <= bare(far.connection)
 
 
-def why(tell: Tell[Exchange]) -> str:
-    found = [message(tell.evidence, request(exchange)) for exchange in tell.facts]
+def why(tell: Tell[Served]) -> str:
+    served = [exchange for fact in tell.facts for exchange in fact.exchanges]
+    found = [message(tell.evidence, request(exchange)) for exchange in served]
     operations = dict.fromkeys([one.operation for one in found if one is not None])
     return (
-        f"{server_words(tell.connection)} served {counted(tell.count, 'request')} of {tell.connection.client.host} "
+        f"{server_words(tell.connection)} served {counted(len(served), 'request')} of {tell.connection.client.host} "
         f"({listed(str(operation).rpartition('/')[2] for operation in operations)}). The request had no Authorization field, and "
-        f"no logon came before it on the connection, which was captured from its beginning. The first was answered {status(tell.facts[0])} ({where(tell)}). "
+        f"no logon came before it on the connection, which was captured from its beginning. The first was answered {status(served[0])} ({where(tell)}). "
         "Anyone who reaches this port can do the same."
     )
 

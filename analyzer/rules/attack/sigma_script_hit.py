@@ -32,9 +32,10 @@ class Fit(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Fit]:
     """One sign for each rule and command."""
-    commands = {(command.server, command.shell, command.id, command.kind): command for command in evidence.commands}
-    shells = shells_by_place(evidence)
-    for hit in evidence.sigma_hits:
+    hits = evidence.sigma_hits
+    commands = {(command.server, command.shell, command.id, command.kind): command for command in evidence.commands} if hits else {}
+    shells = shells_by_place(evidence) if hits else {}
+    for hit in hits:
         command = commands.get((hit.server, hit.shell, hit.command, hit.kind))
         shell = None if command is None else shell_of(shells, command)
         if command is not None and shell is not None:

@@ -46,7 +46,8 @@ class Try(Fact, frozen=True):
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Try]:
     """One sign for each refused logon of a program that tries many users."""
     groups: dict[_Program, list[Conversation]] = defaultdict(list)
-    for found in spoken(evidence):
+    refusals = sum([found.outcome is Outcome.REFUSED for found in spoken(evidence)])
+    for found in spoken(evidence) if refusals >= values["least"] else ():
         ended = found.outcome in (Outcome.ACCEPTED, Outcome.REFUSED)
         if ended and who(found) and role(evidence, found.connection) is not Role.UPSTREAM_LEG:
             groups[_program(evidence, found)].append(found)

@@ -27,7 +27,8 @@ _TWO = 2
 
 def signs(evidence: Evidence, wanted: Callable[[Both], bool]) -> Signs[Both]:
     """One sign for each logon to a server, with the first one to the proxy before it, where both names are visible."""
-    for connection in evidence.connections.values():
+    to_proxies = any(found.audience is Audience.PROXY for found in evidence.conversations)
+    for connection in evidence.connections.values() if to_proxies else ():
         if connection.id not in evidence.winrm:
             continue
         outer = connection.tunnel_of or connection.id

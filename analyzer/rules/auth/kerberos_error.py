@@ -55,15 +55,15 @@ class Failure(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Failure]:
     at: dict[object, list[Logon]] = defaultdict(list)
-    for logon in evidence.story.logons:
+    failed = [logon for logon in evidence.story.logons if logon.reason is Reason.KERBEROS_ERROR]
+    for logon in evidence.story.logons if failed else ():
         at[_place(evidence, logon)].append(logon)
     for logons in at.values():
         logons.sort(key=lambda logon: logon.first_ns)
-    for logon in evidence.story.logons:
-        if logon.reason is Reason.KERBEROS_ERROR:
-            shown = sign(logon)
-            failure = Failure(logon, _followed(at[_place(evidence, logon)], logon))
-            yield Sign(failure, shown.exchanges, shown.packets, shown.connections, user=shown.user)
+    for logon in failed:
+        shown = sign(logon)
+        failure = Failure(logon, _followed(at[_place(evidence, logon)], logon))
+        yield Sign(failure, shown.exchanges, shown.packets, shown.connections, user=shown.user)
 
 
 def _place(evidence: Evidence, logon: Logon) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ References
 
 from collections import defaultdict
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.http import Exchange
@@ -40,7 +41,8 @@ class Round(Fact, frozen=True):
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Round]:
     """One sign for each failed logon of a row."""
-    for key, group in _groups(evidence).items():
+    failed = {evidence.connections[found.connection].client.host for found in evidence.conversations if not _succeeded(found)}
+    for key, group in _groups(evidence, failed).items():
         row = _longest_row(sorted(group, key=lambda found: found.first_ns), int(values["least"]), values["window"] * 1e9)
         users = {user for found in row if (user := who(found))}
         for found in row:
@@ -48,11 +50,11 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Round]:
             yield Sign(Round(found, key), found.exchanges, packets_of([last]), user=min(users) if len(users) == 1 else who(found))
 
 
-def _groups(evidence: Evidence) -> dict[_Key, list[Conversation]]:
-    """Conversations of one client program with one server, for each account apart where it has several."""
+def _groups(evidence: Evidence, failed: AbstractSet[str]) -> dict[_Key, list[Conversation]]:
+    """Conversations of one client program with one server, for each account apart where it has several. ``failed``: the clients with a logon that did."""
     programs: dict[tuple[str, str, str, int], list[Conversation]] = defaultdict(list)
-    for found in evidence.conversations:
-        own = found.connection in evidence.winrm and found.audience is Audience.SERVER
+    for found in evidence.conversations if failed else ():
+        own = found.connection in evidence.winrm and found.audience is Audience.SERVER and evidence.connections[found.connection].client.host in failed
         if own and role(evidence, found.connection) is not Role.UPSTREAM_LEG:
             server = evidence.connections[found.connection].server
             programs[*program(evidence, evidence.exchanges[found.exchanges[0]]), server.host, server.port].append(found)

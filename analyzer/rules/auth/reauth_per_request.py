@@ -18,11 +18,12 @@ References
     be re-authenticated, which might affect performance."
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import cache, partial
 
 from analyzer.records.auth import Conversation
+from analyzer.records.candidates import connections
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules import microsoft
@@ -63,13 +64,14 @@ class Work(Fact, frozen=True):
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Work]:
     """One sign for each program that logs on for nearly every request."""
     program_of = cache(partial(_program, evidence))
+    enough = _with_enough(evidence, values["least"])
     logons: dict[Program, list[Conversation]] = defaultdict(list)
-    for found in completed(evidence):
-        if role(evidence, found.connection) is not Role.UPSTREAM_LEG:
+    for found in completed(evidence) if enough else ():
+        if found.connection in enough and role(evidence, found.connection) is not Role.UPSTREAM_LEG:
             logons[program_of(found.connection)].append(found)
     payloads: dict[Program, list[Exchange]] = defaultdict(list)
     for exchange in winrm_exchanges(evidence) if logons else ():
-        if _is_payload(evidence, exchange):
+        if exchange.connection in enough and _is_payload(evidence, exchange):
             payloads[program_of(exchange.connection)].append(exchange)
     for program, exchanges in payloads.items():
         own = logons[program]
@@ -77,6 +79,15 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Work]:
             work = Work(program[-1], tuple(exchanges), tuple(own))
             if _is_the_proxys(evidence, work) or not _is_one_shot(work):
                 yield _sign(evidence, work)
+
+
+def _with_enough(evidence: Evidence, least: float) -> frozenset[str]:
+    """The connections between hosts with so many exchanges: the programs of others cannot have as many requests."""
+    numbers: Counter[tuple[str, str, int]] = Counter()
+    for one in connections(evidence):
+        numbers[one.client.host, one.server.host, one.server.port] += len(evidence.exchanges_of.get(one.id, ()))
+    most = max(numbers.values(), default=0)
+    return frozenset([one.id for one in connections(evidence) if numbers[one.client.host, one.server.host, one.server.port] >= least] if most >= least else ())
 
 
 def _is_one_shot(work: Work) -> bool:

@@ -36,7 +36,7 @@ class Mismatch(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Mismatch]:
     for found in spoken(evidence, *CONNECTION_BASED):
-        if role(evidence, found.connection) is Role.UPSTREAM_LEG:
+        if not (found.spn or found.target_name) or role(evidence, found.connection) is Role.UPSTREAM_LEG:
             continue
         last = evidence.exchanges[found.exchanges[-1]]
         meant, asked = _service_host(found.spn or found.target_name), _asked_host(request(last))

@@ -43,10 +43,10 @@ class Twice(Fact, frozen=True):
 def see(evidence: Evidence) -> Signs[Twice]:
     uses: dict[tuple[bytes, str, int], list[Use]] = defaultdict(list)
     for conversation in evidence.conversations:
-        connection = evidence.connections[conversation.connection]
-        if connection.id not in evidence.winrm or conversation.audience is not Audience.SERVER or connection.twin_of is not None:
+        if conversation.connection not in evidence.winrm or conversation.audience is not Audience.SERVER:
             continue
-        for step in conversation.steps:
+        connection = evidence.connections[conversation.connection]
+        for step in conversation.steps if connection.twin_of is None else ():
             if _is_proof(step) and step.token is not None and status(evidence.exchanges[step.exchange]) is not None:
                 uses[step.token.digest, connection.server.host, connection.server.port].append(Use(connection, step))
     for one, *others in uses.values():

@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from analyzer.records.auth import Audience, Conversation, Outcome
+from analyzer.records.candidates import asks_clear, of_kinds
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Reason
@@ -67,8 +68,8 @@ class Refusal(Fact, frozen=True):
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Refusal]:
     groups: dict[Place, list[Refusal]] = defaultdict(list)
     served: dict[Place, Exchange] = {}
-    asked = asked_clear(evidence)
-    for exchange in asked if any(status(one) in _REFUSALS for one in asked) else ():
+    refused = of_kinds(evidence, lambda kind: asks_clear(kind) and kind.answered is not None and kind.answered.status in _REFUSALS)
+    for exchange in asked_clear(evidence) if refused else ():
         connection = evidence.connections[exchange.connection]
         if connection.protocol == "tls" or exchange.id in evidence.far:
             continue

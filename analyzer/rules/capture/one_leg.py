@@ -20,7 +20,7 @@ from analyzer.records.transport import Connection
 from analyzer.rules.asking import claims_proxy
 from analyzer.rules.capture._notes import ends, first_of, sign, winrm
 from analyzer.rules.reading import counted, role, status
-from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, place
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, once, place
 
 _DEMAND = 401
 _SIDES = {Role.CLIENT_LEG: "the client's side", Role.UPSTREAM_LEG: "the server side", Role.TUNNEL: "the client's side, a CONNECT tunnel"}
@@ -47,6 +47,7 @@ def _side(tell: Tell[Connection]) -> str:
     return _SIDES[role(tell.evidence, tell.first.fact.id)]
 
 
+@once
 def _is_claimed(tell: Tell[Connection]) -> bool:
     """Only fields of requests say that there is a proxy: whoever sends the requests can write them."""
     return claims_proxy(tell.evidence, (one.fact.id for one in tell.signs))

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
+from analyzer.records.candidates import answers_clear, asks_clear, of_kinds
 from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.kinds import Kind
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
 from analyzer.records.story import Fate
@@ -80,13 +82,22 @@ def clear_exchanges(evidence: Evidence, *roles: Role) -> Iterator[tuple[Exchange
 
 
 def _readable(evidence: Evidence) -> tuple[Exchange, ...]:
-    return evidence.index.once("readable", lambda: tuple([one for one in said_clear(evidence) if _is_either(evidence, one)]))
+    return evidence.index.once("readable", lambda: _without_doubt(evidence))
+
+
+def _without_doubt(evidence: Evidence) -> tuple[Exchange, ...]:
+    every = said_clear(evidence)
+    doubtful = of_kinds(evidence, lambda kind: not _is_whole(kind) and (asks_clear(kind) or answers_clear(kind)))
+    dropped = {one.id for one in doubtful if not _is_either(evidence, one)}
+    return every if not dropped else tuple([one for one in every if one.id not in dropped])
+
+
+def _is_whole(kind: Kind) -> bool:
+    """The request is a readable envelope that was captured whole, as of nearly all."""
+    return asks_clear(kind) and kind.asked is not None and kind.asked.said is not None and kind.asked.said.whole
 
 
 def _is_either(evidence: Evidence, exchange: Exchange) -> bool:
-    half = exchange.request
-    if not isinstance(half, Absent) and half.body.complete and not half.body.missing and is_clear(evidence.messages.get(half.id)):
-        return True  # as nearly all are
     return _is_readable(evidence, request(exchange)) or _is_readable(evidence, response(exchange))
 
 
@@ -108,12 +119,12 @@ def fate_of(evidence: Evidence, exchange: Exchange) -> Fate | None:
     return evidence.story.fates.get(identity)
 
 
-def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
-    """The short names of these readable requests, for a sentence."""
+def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str | None:
+    """The short names of the readable requests of these, for a sentence; None where none is readable."""
     messages = evidence.messages
     found = [messages.get(exchange.request.id) for exchange in exchanges if not isinstance(exchange.request, Absent)]
-    asked = dict.fromkeys([one.operation if isinstance(one.operation, str) else None for one in found if one is not None])
-    return listed("an envelope without an action" if operation is None else _short(operation) for operation in asked)
+    asked = dict.fromkeys([one.operation if isinstance(one.operation, str) else None for one in found if one is not None and is_clear(one)])
+    return listed("an envelope without an action" if operation is None else _short(operation) for operation in asked) if asked else None
 
 
 def _short(operation: str) -> str:
@@ -136,11 +147,11 @@ def told(tell: Tell[Run], where: str = "") -> str:
     """What was readable, whose it was, and where to look."""
     evidence, exchanges = tell.evidence, exchanges_of(tell)
     first = next((one for one in exchanges if role(evidence, one.connection) is not Role.UPSTREAM_LEG), exchanges[0])
-    requests = [exchange for exchange in exchanges if is_clear(message(evidence, request(exchange)))]
+    asked = operations(evidence, exchanges)
     carry = "carries" if len(exchanges) == 1 else "carry"
     return (
         f"{counted(len(exchanges), 'exchange')} on {counted(len(tell.connections), 'connection')} {carry} readable SOAP{where}"
-        f"{'. Asked for: ' + operations(evidence, requests) if requests else ' (in responses only)'}. The first is {first.id} on "
+        f"{'. Asked for: ' + asked if asked is not None else ' (in responses only)'}. The first is {first.id} on "
         f"{name(evidence.connections[first.connection])}, {tell.packet(packets_of([first])[0])}.{whose(evidence, exchanges)}"
     )
 
@@ -150,6 +161,9 @@ def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     asked: dict[str | None, dict[str, None]] = {}
     fates = map(evidence.story.fates.get, [one.id for one in exchanges]) if not evidence.far else (fate_of(evidence, one) for one in exchanges)
     told = dict.fromkeys([(fate.asked_from, fate.asked_as or "") for fate in fates if fate is not None])
+    if len(told) == 1:
+        ((_, only),) = told
+        return f" The client logged on as {only}." if only else ""
     for host, account in told:
         asked.setdefault(host, {})[account] = None
     known = {host: listed([name for name in names if name]) for host, names in asked.items()}

@@ -22,7 +22,8 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Sig
 
 def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each question; the server's side is left out where the client's is known."""
-    asked = {one.id for one in (*asked_with(evidence, "wsmanidentify"), *with_message(evidence, "identify", lambda one: one.operation == "Identify"))}
+    named = with_message(evidence, "identify", lambda one: one.operation == "Identify", plain=False)
+    asked = {one.id for one in (*asked_with(evidence, "wsmanidentify"), *named)}
     anonymous = at_places(evidence, [places for target, places in asked_targets(evidence).items() if "/wsman-anon" in target.lower()])
     asked.update([one.id for one in anonymous])
     for exchange in winrm_exchanges(evidence) if asked else ():

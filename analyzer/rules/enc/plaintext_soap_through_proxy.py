@@ -29,7 +29,7 @@ from analyzer.rules import microsoft
 from analyzer.rules.asking import claims_proxy
 from analyzer.rules.enc._clear import ENCRYPT, Run, clear_exchanges, exchanges_of, sides, told
 from analyzer.rules.reading import PROXIED, owner, packets_of, role
-from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, once
 
 
 def see(evidence: Evidence) -> Signs[Run]:
@@ -52,6 +52,7 @@ def why(tell: Tell[Run]) -> str:
     return f"{text} That a proxy sent them is told by a field such as Via alone, which any sender can write." if _is_claimed(tell) else text
 
 
+@once
 def _is_claimed(tell: Tell[Run]) -> bool:
     return claims_proxy(tell.evidence, tell.connections)
 

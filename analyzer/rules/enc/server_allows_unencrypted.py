@@ -27,7 +27,7 @@ from analyzer.rules import microsoft
 from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.enc._clear import Run, exchanges_of, is_local, runs, whose
 from analyzer.rules.reading import authenticated, counted, is_clear, listed, logged_on, message, name, request, status, succeeded, who
-from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, once
 
 
 def see(evidence: Evidence) -> Signs[Run]:
@@ -45,6 +45,7 @@ def _served(evidence: Evidence) -> Iterator[tuple[Exchange, str | None]]:
                 yield exchange, who(spoken)
 
 
+@once
 def _only_identify(tell: Tell[Run]) -> bool:
     return not any(is_clear(message(tell.evidence, request(exchange))) for exchange in exchanges_of(tell))
 

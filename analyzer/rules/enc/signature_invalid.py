@@ -33,7 +33,8 @@ class Wrong(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Wrong]:
-    for identity_of in dict.fromkeys([exchange.connection for exchange in with_message(evidence, "wrong signature", lambda one: one.check == "bad")]):
+    wrong = with_message(evidence, "wrong signature", lambda one: one.check == "bad", plain=False)
+    for identity_of in dict.fromkeys([exchange.connection for exchange in wrong]):
         connection = evidence.connections[identity_of]
         if connection.to_server.gaps or connection.to_client.gaps:
             continue

@@ -19,7 +19,7 @@ References
     RFC 9112 sections 6.1, 6.3 and 11.2.
 """
 
-from analyzer.records.candidates import fields
+from analyzer.records.candidates import fields, heads
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
@@ -57,7 +57,7 @@ def _candidates(evidence: Evidence) -> tuple[Exchange, ...]:
             stated = [at for at, name in enumerate(names) if len(name) in _SIZES and name.lower() in (_LENGTH, _CODING)]
             if len(stated) > 1:
                 found.update(places)
-            elif stated:
+            elif stated and any("," in head[stated[0]].value for head in heads(evidence, names, of_request=of_request)):
                 at = stated[0]
                 halves = [(place, every[place].request if of_request else every[place].response) for place in places]
                 found.update([place for place, half in halves if not isinstance(half, Absent) and "," in half.headers[at].value])

@@ -16,6 +16,7 @@ References
 
 from functools import partial
 
+from analyzer.records.candidates import answered_in
 from analyzer.records.http import Request, Response
 from analyzer.records.sealing import Protection
 from analyzer.rules.http._answers import PATHS, Answer, answers, headline, places, sign, told
@@ -27,7 +28,8 @@ _STATUSES = (*range(200, 300), 304)
 
 def see(evidence: Evidence) -> Signs[Answer]:
     """Answers with a body that WinRM does not send."""
-    return (sign(evidence, found) for found in answers(evidence, *_STATUSES, meant=partial(_strange, evidence)) if PATHS.match(found.path) is not None)
+    found = answers(evidence, *_STATUSES, meant=partial(_strange, evidence)) if answered_in(evidence, Protection.NONE) else ()
+    return (sign(evidence, one) for one in found if PATHS.match(one.path) is not None)
 
 
 def _strange(evidence: Evidence, asked: Request, answer: Response) -> bool:

@@ -51,7 +51,7 @@ class Packed(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Packed]:
     """Responses that were compressed on their way."""
-    for exchange in with_message(evidence, "codings", lambda one: one.codings and not one.from_client and one.protection in _WINRM):
+    for exchange in with_message(evidence, "codings", lambda one: one.codings and not one.from_client and one.protection in _WINRM, plain=False):
         packed = None if exchange.id in evidence.far else _packed(evidence, exchange)
         if packed is not None:
             halves = (packed.answer, packed.sent, packed.asked)

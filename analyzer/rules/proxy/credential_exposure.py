@@ -24,7 +24,7 @@ from analyzer.records.story import Kind, Logon, Party
 from analyzer.rules import microsoft
 from analyzer.rules.asking import account, claims_proxy
 from analyzer.rules.reading import counted, listed, name
-from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, once
 
 _INTERCEPTS = "tls_terminating"
 
@@ -97,6 +97,7 @@ def why(tell: Tell[Seen]) -> str:
     return text + (f" It saw nothing of what was in {counted(tunnels, 'TLS tunnel')}." if tunnels else "")
 
 
+@once
 def _is_claimed(tell: Tell[Seen]) -> bool:
     return claims_proxy(tell.evidence, tell.connections)
 

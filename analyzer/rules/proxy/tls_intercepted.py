@@ -78,13 +78,13 @@ def see(evidence: Evidence) -> Signs[Ended]:
     for hop in evidence.hops:
         if hop.confidence > _INFERRED:
             joined[hop.near_connection, hop.far_connection].append(hop.near)
-    behind = _Behind(_opened(evidence), _hellos(evidence), _hosts(evidence))
-    for near in evidence.connections.values():
-        if near.tunnel_of is not None and near.id in evidence.winrm:
-            fars = [evidence.connections[other] for other in ways.get(near.id, ())]
-            ended = _by_route(near, fars, joined) or _by_hello(evidence, near, behind)
-            if ended is not None:
-                yield _sign(evidence, ended)
+    tunneled = [near for near in evidence.connections.values() if near.tunnel_of is not None and near.id in evidence.winrm]
+    behind = _Behind(_opened(evidence), _hellos(evidence), _hosts(evidence)) if tunneled else _Behind({}, {}, {})
+    for near in tunneled:
+        fars = [evidence.connections[other] for other in ways.get(near.id, ())]
+        ended = _by_route(near, fars, joined) or _by_hello(evidence, near, behind)
+        if ended is not None:
+            yield _sign(evidence, ended)
 
 
 def _sign(evidence: Evidence, ended: Ended) -> Sign[Ended]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analyzer.records.auth import Audience, Conversation
+from analyzer.records.candidates import connections
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Kind
@@ -68,12 +69,13 @@ def ended_handshakes(evidence: Evidence) -> tuple[Ended, ...]:
 
 def _ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
     starts: Starts | None = None
-    for conversation in completed(evidence):
+    closed = {one.id for one in connections(evidence) if one.closings}
+    for conversation in completed(evidence) if closed else ():
+        if conversation.connection not in closed:
+            continue
         exchange = evidence.exchanges[conversation.ends or conversation.exchanges[-1]]
         asked = request(exchange)
         if not succeeded(exchange) or (asked is not None and wants_a_close(asked)):
-            continue
-        if not evidence.connections[conversation.connection].closings:
             continue
         starts = _starts(evidence) if starts is None else starts
         ended = _ended(evidence, starts, conversation, exchange)

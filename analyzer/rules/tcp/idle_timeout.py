@@ -74,7 +74,7 @@ class Dropped(Fact, frozen=True):
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Dropped]:
     """One sign for each connection of those that ended after the same time, and for each whose client failed afterwards."""
     logged = frozenset([one.connection for one in completed(evidence)])
-    known = [connection for connection in evidence.connections.values() if connection.id in logged] if logged else []
+    known = [connection for connection in evidence.connections.values() if connection.closings and connection.id in logged] if logged else []
     found = [one for connection in known if (one := _dropped(evidence, connection, values["idle"] * 1e9)) is not None]
     starts = _starts(evidence) if found else {}
     for group in grouped(found, lambda one: one.connection).values():

@@ -16,7 +16,7 @@ References
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.records.candidates import connections
+from analyzer.records.candidates import connections, of_kinds
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Closing, Side
 from analyzer.rules.asking import asked_at, server_words
@@ -54,8 +54,10 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Cut]:
 def _cuts(evidence: Evidence) -> Iterator[Cut]:
     """The last exchanges of connections; the server's side is left out where the client's is known."""
     logged = logged_on(evidence)
-    for connection in connections(evidence) if logged else ():
-        exchanges = evidence.exchanges_of.get(connection.id, ()) if connection.id in logged else ()
+    late = of_kinds(evidence, lambda kind: kind.answered is None or kind.answered.status == _GATEWAY_TIMEOUT) if logged else ()
+    waiting = {one.connection for one in late} & logged
+    for connection in connections(evidence) if waiting else ():
+        exchanges = evidence.exchanges_of.get(connection.id, ()) if connection.id in waiting else ()
         if exchanges and exchanges[-1].id not in evidence.far:
             cut = _cut(evidence, exchanges[-1])
             if cut is not None:

@@ -86,7 +86,7 @@ def sign(failure: Failure) -> Sign[Failure]:
 
 
 def _all(evidence: Evidence) -> list[Failure]:
-    faulty = [exchange for exchange in with_message(evidence, "fault", _is_fault) if _faulty(evidence, exchange)]
+    faulty = [exchange for exchange in with_message(evidence, "fault", _is_fault, plain=False) if _faulty(evidence, exchange)]
     if not faulty:
         return []
     good: dict[tuple[str, str, str | None], int] = {}
