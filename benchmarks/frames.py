@@ -3,6 +3,9 @@
 import struct
 
 SYN, ACK, PSH, FIN, RST = 2, 16, 8, 1, 4
+_NEAR, _FAR = b"\x02\x00\x00\x00\x00\x01", b"\x02\x00\x00\x00\x00\x02"
+STATIONS = ((_FAR, _NEAR), (_NEAR, _FAR))
+"""Ethernet addresses (target, source) of a client's and of a server's frames: those of the routers on both sides of the sensor."""
 
 
 class Tcp:
@@ -20,7 +23,7 @@ class Tcp:
         """The next packet of the client (``way`` 0) or the server (1)."""
         self.ident = self.ident + 1 & 0xFFFF
         source, target = (self.client, self.server) if way == 0 else (self.server, self.client)
-        head = struct.pack(">12xHBBHHHBBH", 0x0800, 0x45, 0, 40 + len(payload), self.ident, 0x4000, 64, 6, 0) + source + target
+        head = struct.pack(">6s6sHBBHHHBBH", *STATIONS[way], 0x0800, 0x45, 0, 40 + len(payload), self.ident, 0x4000, 64, 6, 0) + source + target
         ack = self.sent[1 - way] if flags & ACK else 0
         head += struct.pack(">HHIIBBHHH", self.ports[way], self.ports[1 - way], self.sent[way], ack, 0x50, flags, 0xFFFF, 0, 0)
         self.sent[way] = self.sent[way] + len(payload) + (1 if flags & (SYN | FIN) else 0) & 0xFFFFFFFF

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.frames import ACK, FIN, PSH, SYN, Tcp
 
@@ -43,18 +44,20 @@ class Sealed:
             users.write(f"{DOMAIN}:{USER}:{PASSWORD}\n")
         asked = ContextReq.confidentiality | ContextReq.integrity | ContextReq.sequence_detect | ContextReq.replay_detect | ContextReq.mutual_auth
         os.environ["NTLM_USER_FILE"] = users.name
+        os.environ["NETBIOS_COMPUTER_NAME"] = f"PC{number}"
         try:
-            self._client: Any = spnego.client(
-                f"{DOMAIN}\\{USER}", PASSWORD, f"SRV{number}", "HTTP", context_req=asked, protocol="ntlm", options=NegotiateOptions.use_ntlm
-            )
-            self._server: Any = spnego.server(protocol="ntlm", options=NegotiateOptions.use_ntlm, context_req=asked)
-            first = self._client.step()
-            second = self._server.step(first)
-            third = self._client.step(second)
-            self._server.step(third)
+            with patch("socket.gethostname", lambda: f"srv{number}"):  # each server has a name of its own, and not that of this machine
+                self._client: Any = spnego.client(
+                    f"{DOMAIN}\\{USER}", PASSWORD, f"SRV{number}", "HTTP", context_req=asked, protocol="ntlm", options=NegotiateOptions.use_ntlm
+                )
+                self._server: Any = spnego.server(protocol="ntlm", options=NegotiateOptions.use_ntlm, context_req=asked)
+                first = self._client.step()
+                second = self._server.step(first)
+                third = self._client.step(second)
+                self._server.step(third)
         finally:
             Path(users.name).unlink()
-            del os.environ["NTLM_USER_FILE"]
+            del os.environ["NTLM_USER_FILE"], os.environ["NETBIOS_COMPUTER_NAME"]
         self.tokens = (first, second, third)
 
     def __call__(self, plain: bytes, from_client: bool) -> bytes:  # noqa: FBT001

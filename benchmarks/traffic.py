@@ -19,7 +19,7 @@ from typing import NamedTuple
 import zstandard
 
 from benchmarks import sessions
-from benchmarks.frames import ACK, FIN, PSH, RST, SYN, Tcp
+from benchmarks.frames import ACK, FIN, PSH, RST, STATIONS, SYN, Tcp
 from benchmarks.generate import copies
 
 SAMPLES = Path(__file__).parents[1] / "sample_pcaps"
@@ -70,8 +70,10 @@ def _conversation(number: int, kind: Kind, noise: bytes) -> Frames:
 
 def _lookup(number: int) -> Frames:
     body = struct.pack(">HHHHHH", number & 0xFFFF, 0x100, 1, 0, 0, 0) + b"\x03www\x07example\x03com\x00\x00\x01\x00\x01"
-    for ports in ((50000 + number % 10000, 53), (53, 50000 + number % 10000)):
-        head = struct.pack(">12xHBBHHHBBH", 0x0800, 0x45, 0, 28 + len(body), number & 0xFFFF, 0, 64, 17, 0) + struct.pack(">II", 0x0A000001, 0x0A000002)
+    for way, ports in enumerate(((50000 + number % 10000, 53), (53, 50000 + number % 10000))):
+        head = struct.pack(">6s6sHBBHHHBBH", *STATIONS[way], 0x0800, 0x45, 0, 28 + len(body), number & 0xFFFF, 0, 64, 17, 0) + struct.pack(
+            ">II", 0x0A000001, 0x0A000002
+        )
         yield head + struct.pack(">HHHH", *ports, 8 + len(body), 0) + body
 
 

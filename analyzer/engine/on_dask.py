@@ -18,6 +18,8 @@ _PACKS = 8
 """Packs of jobs for each thread of a worker at least: what is sent and waited for costs the process that asks about a millisecond each."""
 _LAST = 3
 """Of what is left, a pack has this part of a thread's share at most: so they become smaller, and no worker waits long for the last ones."""
+_SENT = 4
+"""Packs that are sent at a time: Dask warns of what is large."""
 _STEPS = 6
 """How often a job goes along with those of a stage, about."""
 _CONNECT_SECONDS = 30
@@ -58,7 +60,7 @@ class OnDask:
         packs = list(_packs(asks, threads))
         near = {"workers": [self._home], "allow_other_workers": True} if len(asks) == 1 and self._home in workers else {}
         self._home = ""
-        futures = self.client.map(partial(_several, work), packs, pure=False, retries=_RETRIES, **near)
+        futures = self.client.map(partial(_several, work), packs, pure=False, retries=_RETRIES, batch_size=_SENT, **near)
         saves_time = threads > 1 and len(asks) >= threads * _STEPS  # else it keeps others from being done
         beside = _Beside(self.client, along, min(workers), len(asks)) if along is not None and saves_time else None
         places, there, count = {future.key: place for place, future in enumerate(futures)}, bytearray(len(packs)), 0
