@@ -57,10 +57,10 @@ OUTPUTS = {
 CASES = {
     "at once": ("analyze", "NEW", "-o", "CASE"),
     "in groups": ("analyze", "NEW", "-o", "CASE", "--memory", "512M"),
-    "in jobs": ("analyze", "NEW", "-o", "CASE", "--scheduler", "serial", "--jobs", "OUT/jobs", "--memory", "512M"),
-    "added": ("analyze", "NEW", "--add", "CASE"),
+    "in jobs": ("analyze", "NEW", "-o", "CASE", "--scheduler", "serial", "--jobs", "JOBS", "--memory", "512M"),
+    "added": ("analyze", "NEW", "--add", "CASE", "--jobs", "JOBS"),
 }
-"""Commands that write a case."""
+"""Commands that write a case. Jobs lie on a disk that does not fail: what becomes of theirs is another test."""
 STORED = {"whole": (), "in groups": ("--memory", "512M")}
 """What is looked at in jobs, whose store lies on the disk that fails."""
 RUN = list(OUTPUTS) if WHOLE else ["report", "parquet", "extract"]
@@ -95,7 +95,7 @@ def how(run: dict[str, Any]) -> str:
 def test_a_case_is_the_old_one_or_the_new_one_or_says_that_it_is_not_whole(disk: Path, tmp_path: Path, name: str, *, over: bool) -> None:
     case = str(tmp_path / "out" / "case")
     before = ["analyze", str(OLD), "-o", case] if over else []
-    places = {"NEW": str(NEW), "CASE": case, "OUT/jobs": str(tmp_path / "out" / "jobs")}
+    places = {"NEW": str(NEW), "CASE": case, "JOBS": str(tmp_path / "jobs")}
     words = [*(places.get(word, word) for word in CASES[name]), *(["--clobber"] if over and name != "added" else [])]
     again = ["analyze", str(NEW), "-o", case, "--clobber"]
     reading = [["verify", case], ["show", "captures", case, "-f", "csv", "--columns", "capture,packets"], ["findings", case], ["transcript", case]]
