@@ -36,6 +36,7 @@ def scope(evidence: Evidence) -> Evidence:
         hops=hops,
         near={hop.near: hop for hop in hops},
         far={hop.far: hop for hop in hops},
+        unanswered=tuple(one for one in evidence.unanswered if one.exchange is None or one.exchange in kept),
         routes=tuple(route for route in evidence.routes if route.client_connection in wanted),
     )
 
