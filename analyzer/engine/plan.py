@@ -246,7 +246,8 @@ def _said(
     parsed = _parsed(made, fetch, limits, budget.over(READING), readers)
     exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
     complaints = [*issues, *parsed.issues, *left]
-    room = Room(room_of(made, limits))
+    most = room_of(made, limits)
+    room = Room(most)
     read = bodies(made, exchanges, readers, fetch, limits, room, budget)
     complaints += read.issues
     if read.exchanges < len(exchanges):
@@ -255,7 +256,7 @@ def _said(
     complaints += [too_large(made, limits)] if room.full else []
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
-    unpacked = -1 if room.full else room_of(made, limits) - room.left
+    unpacked = -1 if room.full else most - room.left
     return Talk(made, exchanges, tuple(read.messages), spoken, tuple(complaints), issues, tuple(read.said), unpacked), parsed.tunnel
 
 
