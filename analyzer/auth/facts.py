@@ -63,9 +63,11 @@ def _capture(connection: Connection, steps: Sequence[Step]) -> int:
 
 def _steps(before: Turn | None, turns: Sequence[Turn]) -> tuple[Step, ...]:
     first = () if before is None or before.sent is not None or before.answer is None else (before.answer,)
-    steps = (*first, *(step for turn in turns for step in (turn.sent, turn.answer) if step is not None))
+    steps = (*first, *[step for turn in turns for step in (turn.sent, turn.answer) if step is not None])
+    if all(step.token is None or step.token.spnego is None for step in steps):
+        return steps
     mechanism = _mechanism([step.token for step in steps if step.token is not None])
-    return tuple(_inherited(step, mechanism) for step in steps)
+    return tuple([_inherited(step, mechanism) for step in steps])
 
 
 def _inherited(step: Step, mechanism: Mechanism) -> Step:
@@ -83,7 +85,8 @@ def _mechanism(tokens: Sequence[Token]) -> Mechanism:
 
 def _offers(before: Turn | None, steps: Iterable[Step]) -> tuple[str, ...]:
     earlier = () if before is None or before.answer is None else before.answer.offers
-    return tuple(dict.fromkeys((*earlier, *(offer for step in steps for offer in step.offers))))
+    offered = [offer for step in steps for offer in step.offers]
+    return tuple(dict.fromkeys((*earlier, *offered))) if earlier or offered else ()
 
 
 def _identity(tokens: Sequence[Token], reply: NtlmToken | None) -> Identity:

@@ -3,6 +3,7 @@
 import os
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from msgspec import Struct, field
@@ -27,6 +28,7 @@ COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "dat
 """What the kernel counts of packets, through all files of a point."""
 DISORDER_NS = 1_000_000_000
 """Packets of several interfaces are written up to this late."""
+_IPV4 = 4
 _UNREAD = ("capture.decompression", "capture.unreadable")
 
 
@@ -342,8 +344,11 @@ class _Halved(Struct, frozen=True, gc=False):
     tables: tuple[tuple[Kernel, int], ...]
 
 
+@lru_cache(maxsize=1 << 14)
 def host_of(address: bytes) -> str:
     """An address as text."""
+    if len(address) == _IPV4:
+        return "{}.{}.{}.{}".format(*address)
     from ipaddress import ip_address
 
     return str(ip_address(address))

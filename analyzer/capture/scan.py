@@ -114,7 +114,7 @@ def _in_front(point: Point) -> frozenset[int]:
     limits = point.limits
     ports = {*WINRM_PORTS, *limits.tls_ports}
     flows = [flow for flow in point.flows() if flow.ports[1] in ports or (flow.verdict is Verdict.TLS and point.scope.client_randoms)]
-    words = frozenset(_words(flow.hosts[0]) for flow in flows)
+    words = frozenset([_words(host) for host in {flow.hosts[0] for flow in flows}])
     tables = point.tables if words else ()
     found = {number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)}
     found |= {number + before for kernel, before in tables for number, host, _, _ in kernel.hellos() if host in words}

@@ -280,7 +280,18 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     else:
         write(case.machine(form))
     _kept_to(limit)
-    return exit_code(case, fail_on, strict=strict) if saved else USAGE
+    code = exit_code(case, fail_on, strict=strict) if saved else USAGE
+    _stay(case)
+    return code
+
+
+_LAST: list[object] = []
+
+
+def _stay(case: api.Case | GroupedCase) -> None:
+    """Keeps the records until the process is gone, which frees all of them at once, and not one by one: nothing but memory goes with them. The list holds
+    itself, so that the end of this module does not end them; in a process that goes on they are garbage as soon as there are others."""
+    _LAST[:] = (_LAST, case.result) if isinstance(case, api.Case) else ()
 
 
 def _at_once(given: Given) -> Given:

@@ -138,16 +138,17 @@ def shards(all_work: Sequence[Work], count: int) -> tuple[tuple[Work, ...], ...]
     """The work cut into ``count`` shards that hold about as many bytes each."""
     out: list[list[Work]] = [[] for _ in range(max(count, 1))]
     sizes = [0] * len(out)
-    for item in sorted(all_work, key=weight, reverse=True):
+    weights = list(map(weight, all_work))
+    for number in sorted(range(len(weights)), key=weights.__getitem__, reverse=True):
         smallest = sizes.index(min(sizes))
-        out[smallest].append(item)
-        sizes[smallest] += weight(item) + 1
+        out[smallest].append(all_work[number])
+        sizes[smallest] += weights[number] + 1
     return tuple(tuple(shard) for shard in out)
 
 
 def weight(item: Work) -> int:
     """Bytes of payload that its flows hold."""
-    return sum(sum(flow.segments.size) for flow in item.flows)
+    return sum([sum(flow.segments.size) for flow in item.flows])
 
 
 def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = None) -> tuple[Talk, ...]:
@@ -245,7 +246,8 @@ def _said(
     parsed = _parsed(made, fetch, limits, budget.over(READING), readers)
     exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
     complaints = [*issues, *parsed.issues, *left]
-    room = Room(room_of(made, limits))
+    most = room_of(made, limits)
+    room = Room(most)
     read = bodies(made, exchanges, readers, fetch, limits, room, budget)
     complaints += read.issues
     if read.exchanges < len(exchanges):
@@ -254,7 +256,7 @@ def _said(
     complaints += [too_large(made, limits)] if room.full else []
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
-    unpacked = -1 if room.full else room_of(made, limits) - room.left
+    unpacked = -1 if room.full else most - room.left
     return Talk(made, exchanges, tuple(read.messages), spoken, tuple(complaints), issues, tuple(read.said), unpacked), parsed.tunnel
 
 

@@ -74,7 +74,9 @@ def place_of(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str],
     server = here if far is None else far.far_connection
     first, last = evidence.connections[sides.client.get(client, client)], evidence.connections[sides.server.get(server, server)]
     asked = exchange.id if first.id == here else near.near if near is not None and first.id == client else None
-    user = _user(evidence, first.id, clients, asked) or _user(evidence, here, clients, exchange.id)
+    user = _user(evidence, first.id, clients, asked)
+    if not user and first.id != here:
+        user = _user(evidence, here, clients, exchange.id)
     anonymous = near is None and far is None and user is None and _is_anonymous(evidence, exchange)
     return Place(here, first.client.host, last.server.host, user, exchange.capture, anonymous)
 

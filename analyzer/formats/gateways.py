@@ -1,7 +1,7 @@
 """How gateways, proxies and load balancers name themselves in header fields."""
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 
 from analyzer.records.http import Header
 
@@ -14,11 +14,26 @@ _PRODUCTS = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def is_gateway(product: str | None) -> bool:
     """A Server field names a product that serves as a gateway and is no WinRM service."""
     return product is not None and _PRODUCTS.search(product) is not None
 
 
-def shows_gateway(headers: Iterable[Header], *, by_product: bool = True) -> bool:
-    """A response's fields say that an intermediary wrote or passed it. ``by_product``: the product in Server says so, too, because it serves no WinRM."""
-    return any(one.name.lower() in TRACES or (by_product and one.name.lower() == "server" and is_gateway(one.value)) for one in headers)
+def shows_gateway(headers: tuple[Header, ...], *, by_product: bool = True) -> bool:
+    """A response's fields say that an intermediary wrote or passed it. ``by_product``: the product in Server says so, too, because it serves no WinRM.
+
+    One tuple serves all messages with the same head, so it is looked up as the object that it is."""
+    of_all = _SHOWN[by_product]
+    known = of_all.get(id(headers))
+    if known is None or known[0] is not headers:
+        shows = any(one.name.lower() in TRACES or (by_product and one.name.lower() == "server" and is_gateway(one.value)) for one in headers)
+        if len(of_all) >= _MANY:
+            of_all.clear()
+        known = of_all[id(headers)] = (headers, shows)
+    return known[1]
+
+
+_MANY = 1024
+_SHOWN: tuple[dict[int, tuple[tuple[Header, ...], bool]], ...] = ({}, {})
+"""Heads, by what Python calls each, where the product does not count and where it does: an entry keeps its head, so that no other is called so meanwhile."""

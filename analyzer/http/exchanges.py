@@ -213,7 +213,7 @@ class _Pair(NamedTuple):
 
 def _pairs(walk: _Walk) -> list[_Pair]:
     pairs: list[_Pair] = []
-    position = 0
+    position, made = 0, tuple.__new__
     for index, response in enumerate(walk.responses):
         at = response.head.at
         acked = walk.far.acked(at)
@@ -222,7 +222,7 @@ def _pairs(walk: _Walk) -> list[_Pair]:
             position = _after_hole(walk, position, acked, begin.head.at, pairs)
         known = position < len(walk.requests) and not (0 <= acked <= walk.requests[position].head.at and walk.connection.to_server.size)
         if known:
-            pairs.append(_Pair(walk.requests[position], response, index))
+            pairs.append(made(_Pair, (walk.requests[position], response, index)))
             position += 1
         else:
             pairs.append(_Pair(None, response, index))

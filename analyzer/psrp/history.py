@@ -1,6 +1,5 @@
 """What is known of a shell itself, while its operations are read: its properties, what was done to it, and how much is kept of its objects."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
@@ -25,8 +24,8 @@ class History(Struct):
     known: dict[tuple[str, bool], str] = field(default_factory=dict)
     room: int = ROOM
     unparsed: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    strange: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, int] = field(default_factory=dict)
+    strange: dict[str, int] = field(default_factory=dict)
     """What no client or server of PowerShell sends so."""
 
     def told(self, said: Iterable[tuple[str, str]], operation: Operation, *, by_client: bool) -> None:
@@ -35,7 +34,7 @@ class History(Struct):
             if self.known.get((name, by_client)) == value:
                 continue
             if len(self.facts) >= _MOST:
-                self.left_out["later facts"] += 1
+                self._leave_out("later facts")
             else:
                 self.known[name, by_client] = value
                 self.facts.append(ShellFact(name, value, by_client, operation.ts_ns, operation.packets))
@@ -63,7 +62,7 @@ class History(Struct):
         found, operation = session.said(message), places[0]
         self.told(found.facts, operation, by_client=operation.from_client)
         if found.longer:
-            self.left_out["longer facts"] += found.longer
+            self._leave_out("longer facts", found.longer)
         if found.event is not None:
             packets = tuple(sorted({key for place in places for key in place.packets}))
             self._add(ShellEvent(*found.event, operation.from_client, client, operation.exchange, operation.ts_ns, packets))
@@ -72,11 +71,16 @@ class History(Struct):
         if len(self.events) < _MOST:
             self.events.append(event)
         else:
-            self.left_out["later events"] += 1
+            self._leave_out("later events")
+
+    def _leave_out(self, what: str, count: int = 1) -> None:
+        self.left_out[what] = self.left_out.get(what, 0) + count
 
     @property
     def untold(self) -> tuple[str, ...]:
         """A sentence for each limit that was reached."""
+        if not self.left_out:
+            return ()
         limits = {"later facts": f"shell_facts={_MOST}", "later events": f"shell_events={_MOST}", "longer facts": f"fact_characters={session.LONGEST}"}
         return tuple(f"{limits[what]}: {count} {what} were not kept" for what, count in self.left_out.items())
 

@@ -1,6 +1,5 @@
 """What shells are put together of: where an exchange belongs, a shell in the making, a request with its response."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
@@ -49,7 +48,7 @@ class OpenShell(Struct):
     current: dict[str, Building] = field(default_factory=dict)
     nameless: dict[int, Building] = field(default_factory=dict)
     """Commands that were asked for, and not refused, whose id is not known; by what Python calls each."""
-    uses: Counter[str] = field(default_factory=Counter)
+    uses: dict[str, int] = field(default_factory=dict)
     """How many commands an id stood for."""
     missing: list[Missing] = field(default_factory=list)
     history: History = field(default_factory=History)

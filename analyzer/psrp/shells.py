@@ -26,6 +26,7 @@ from analyzer.records.wsman import BETWEEN, Command, Missing, Operation, OutputR
 _POWERSHELL = "/powershell/"
 _INPUTS = ("stdin", "pr")
 _REFUSED = 400
+_WHEN = attrgetter("ts_ns")
 _WHOLE = ("exchange", "request")
 """What is missing where a whole use of a command's id may be."""
 _NESTED = '<B N="IsNested">true</B>'
@@ -73,7 +74,8 @@ def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation
     else:
         creates = pair.answered is not None and pair.answered.name == "CreateResponse"
     if not uses or (creates and (uses[-1].created or uses[-1].commands)):
-        sent, received = Defragmenter[Operation](limit), Defragmenter[Operation](limit)
+        sent: Defragmenter[Operation] = Defragmenter(limit)
+        received: Defragmenter[Operation] = Defragmenter(limit)
         uses.append(_Shell(pair.shell_id, pair.place, operation.ts_ns, operation.ts_ns, operation.packets[:1], sent, received))
     shell = pair.shell = uses[-1]
     shell.anonymous = shell.anonymous or (creates and not shell.created and pair.place.anonymous and not shell.users)
@@ -183,7 +185,7 @@ def _current(shell: _Shell, identity: str, operation: Operation) -> Building | N
     own = next(iter(shell.nameless.values())) if len(shell.nameless) == 1 else None
     if own is None or own is known or operation.name == "Command" or own.first_ns > operation.ts_ns:
         return known
-    again = shell.kind == "powershell" and known is not None and known.first_ns < own.first_ns and shell.uses[identity] > 1
+    again = shell.kind == "powershell" and known is not None and known.first_ns < own.first_ns and shell.uses.get(identity, 0) > 1
     if known is not None and not again:
         return known
     if known is None and shell.kind == "powershell" and not operation.from_client:
@@ -194,8 +196,8 @@ def _current(shell: _Shell, identity: str, operation: Operation) -> Building | N
 
 def _called(shell: _Shell, command: Building, identity: str) -> None:
     """The command is known by another id from now on."""
-    shell.uses[command.id] -= 1
-    shell.uses[identity] += 1
+    shell.uses[command.id] = shell.uses.get(command.id, 0) - 1
+    shell.uses[identity] = shell.uses.get(identity, 0) + 1
     command.id = identity
     shell.current[identity] = command
     shell.nameless.pop(id(command), None)
@@ -274,7 +276,8 @@ def _pipeline_message(shell: _Shell, pair: _Pair | None, message: PsMessage, pla
     operation = places[-1]
     kind, text = message.kind, message.text
     if kind in BEGINNINGS and not places[0].from_client:
-        shell.history.strange[f"messages {kind} of the server, which only clients send, were taken for no command"] += 1
+        what = f"messages {kind} of the server, which only clients send, were taken for no command"
+        shell.history.strange[what] = shell.history.strange.get(what, 0) + 1
         return
     if kind in BEGINNINGS:
         command = _beginning(shell, pair, message.pipeline or "", places[0])
@@ -349,8 +352,8 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
         exchanges=tuple(shell.exchanges),
         missing=tuple(shell.missing),
         cut=shell.sent.cut + shell.received.cut,
-        facts=tuple(sorted(shell.history.facts, key=lambda one: one.ts_ns)),
-        events=tuple(sorted(shell.history.events, key=lambda one: one.ts_ns)),
+        facts=tuple(sorted(shell.history.facts, key=_WHEN)),
+        events=tuple(sorted(shell.history.events, key=_WHEN)),
         unparsed=shell.history.unparsed,
         untold=shell.history.untold,
         strange=tuple(f"{what} ({count})" for what, count in shell.history.strange.items()),

@@ -48,6 +48,8 @@ class Together(NamedTuple):
 def together(plain: Untangled) -> Together:
     """Most flows are given back as they are."""
     flows = plain.flows
+    if len({flow.point for flow in flows}) <= 1:  # the parts of a connection are what several points saw of it
+        return Together(flows, plain.strays, plain.reused, {})
     by_ends: dict[frozenset[tuple[str, int]], list[int]] = {}
     for index, flow in enumerate(flows):
         if len(flow.segments.key):

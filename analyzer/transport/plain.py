@@ -109,7 +109,7 @@ def plain(rows: Segments, pause_ns: int) -> Plain | None:  # noqa: C901, PLR0911
     far_ttls.sort()
     own = _way(rows, near, ends, acked, fin, near_ttls, other_base, other_ends)
     other = _way(rows, far, other_ends, other_acked, other_fin, far_ttls, base, ends)
-    return Plain(first_ns, last_ns, (base, other_base), (own, other))
+    return tuple.__new__(Plain, (first_ns, last_ns, (base, other_base), (own, other)))  # twice as fast as by the names of its fields
 
 
 def _acked(rows: Segments, side: int, base: int, ends: int) -> int:
@@ -150,4 +150,4 @@ def _way(rows: Segments, own: list[int], ends: int, acked: int, fin: int, ttls: 
     fin_acked = -1
     if fin >= 0 and acks[fin] >= 0:
         fin_acked = peer_ends + ((acks[fin] - peer_base - peer_ends + _HALF) & _MASK) - _HALF
-    return Way(stream_at, size, source, file_at, packet, ts_ns, acked_by, ends, acked, fin, fin_acked, ttls)
+    return tuple.__new__(Way, (stream_at, size, source, file_at, packet, ts_ns, acked_by, ends, acked, fin, fin_acked, ttls))

@@ -31,6 +31,8 @@ class Thread(NamedTuple):
 def threads(flows: Sequence[Flow]) -> tuple[Thread, ...]:
     """Every flow is one thread. Threads are in the order of ``flows``, which is that of captures, then first packets."""
     twins: list[int | None] = [None] * len(flows)
+    if len({flow.point for flow in flows}) <= 1:  # a twin is what another point saw
+        return tuple([Thread(index, None) for index in range(len(flows))])
     by_tuple: dict[frozenset[tuple[str, int]], _Known] = {}
     in_time = sorted(enumerate(flows), key=_first)
     for rank, (index, flow) in enumerate(in_time):

@@ -1,15 +1,17 @@
 """What clear messages say is read the short way where nothing is odd; the general way says the same of them."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analyzer import Case, analyze
-from analyzer.engine import bodies, opening
+from analyzer.engine import bodies, clear, opening
 from analyzer.formats import forms
 from analyzer.records.result import Result
+from analyzer.records.wsman import Operation
 from analyzer.sealing import messages
 from analyzer.wsman import copies, shapes
 from tests.build.packets import Frame, pcap
@@ -66,6 +68,28 @@ def test_the_short_way_and_the_general_one_say_the_same(short: str, tmp_path: Pa
     monkeypatch.setattr(module, function, lambda *_, **__: never)
     assert [_told(analyze(path)) for path in paths] == told
     assert taken[short] or (short == "of shapes" and not forms.compiled(forms.chosen(shapes)))
+
+
+def test_the_operations_of_each_exchange_are_those_of_the_general_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shells forgive a request that is told twice, so what they are made of is compared itself."""
+    found: list[dict[str, list[tuple[Operation, ...]]]] = []
+    in_turn = clear.operations_in_turn
+
+    def kept(*arguments: Any, **named: Any) -> dict[str, list[Sequence[Operation]]]:  # noqa: ANN401  as it is called, whatever that is
+        given = in_turn(*arguments, **named)
+        found.append({identity: [tuple(own) for own in connection] for identity, connection in given.items()})
+        return given
+
+    monkeypatch.setattr(opening, "operations_in_turn", kept)
+    paths = list(_captures(tmp_path))
+    for path in paths:
+        analyze(path)
+    short, found = found, []
+    monkeypatch.setattr(opening, "all_told", lambda *_: False)
+    for path in paths:
+        analyze(path)
+    assert short == found
+    assert any(len(own) > 1 for one in short for connection in one.values() for own in connection)
 
 
 def test_a_head_that_takes_the_place_of_another_is_looked_at_itself() -> None:

@@ -46,6 +46,7 @@ def test_what_is_never_one_is_passed_over(tmp_path: Path, monkeypatch: pytest.Mo
         passed.append(never_one(self, own))
         return passed[-1]
 
+    monkeypatch.setattr(copies, "_are_apart", lambda *_: False)  # else nothing of one pair of hosts is compared
     monkeypatch.setattr(copies._Views, "never_one", told)
     short = analyze([str(file)]).evidence
     assert any(passed), "no MessageID is there twice"
