@@ -34,11 +34,22 @@ class Clients:
         self.all: frozenset[str] = frozenset().union(*self._of_connection.values())
         self._parties = {party.id: party for party in evidence.story.parties}
         self._at: dict[str, frozenset[str]] = {}
+        self._only: dict[str, frozenset[str]] = {}
 
     def of(self, finding: Finding) -> frozenset[str]:
         """The clients that a finding is about: those of its exchanges, else of its connections."""
+        if len(finding.exchanges) == 1:  # as of most findings
+            host = self._of_exchange.get(finding.exchanges[0])
+            return self.on(finding.connections) if host is None else self._alone(host)
         found = frozenset([self._of_exchange[identity] for identity in finding.exchanges if identity in self._of_exchange])
         return found or self.on(finding.connections)
+
+    def _alone(self, host: str) -> frozenset[str]:
+        """One object for all that are about this client only."""
+        known = self._only.get(host)
+        if known is None:
+            known = self._only[host] = frozenset((host,))
+        return known
 
     def on(self, connections: Iterable[str]) -> frozenset[str]:
         """The clients whose requests went over these connections."""

@@ -16,6 +16,9 @@ from analyzer.records.proxy import Role
 from analyzer.records.story import Kind, Outcome
 
 _SEVERAL = 2
+_NONE = array("q")
+_NO_TIME: Mapping[int, int] = {}
+"""Nothing is ever added to these."""
 _NUMBER = re.compile(r"\d+")
 _KINDS = {"client": (Kind.CLIENT,), "proxy": (Kind.PROXY, Kind.SOCKS), "server": (Kind.SERVER,)}
 
@@ -51,7 +54,8 @@ class Crowd(Struct, frozen=True, gc=False):
 def crowd(evidence: Evidence, told: Sequence[About]) -> Crowd:
     """Those that the evidence shows."""
     who = clients(evidence)
-    return Crowd(who.all, {one.party: who.at(one.party) for one in told if one.party is not None})
+    named = dict.fromkeys([one.party for one in told])
+    return Crowd(who.all, {party: who.at(party) for party in named if party is not None})
 
 
 def about(evidence: Evidence, findings: Sequence[Finding]) -> tuple[About, ...]:
@@ -64,7 +68,7 @@ def about(evidence: Evidence, findings: Sequence[Finding]) -> tuple[About, ...]:
     for place, (finding, says) in enumerate(zip(findings, said, strict=True)):
         behind = facts.behind(finding)
         follows = None
-        if often[says] > 1:
+        if behind.requests and often[says] > 1:
             own = seen.setdefault(says, {})
             follows = next((own[request] for request in behind.requests if request in own), None) if own else None
             own.update(dict.fromkeys(behind.requests, place if follows is None else follows))
@@ -124,10 +128,10 @@ class _Facts:
         logons = {one for one in map(self.logon_of.get, finding.exchanges) if one is not None} if self.logon_of else ()
         return _Behind(
             requests,
-            array("q", [hash(one) for one in requests]),
-            array("q", [hash(one) for one in logons]),
+            array("q", map(hash, requests)) if requests else _NONE,
+            array("q", map(hash, logons)) if logons else _NONE,
             self.clients.of(finding),
-            {hash(identity): self.spent[identity] for identity in requests if identity in self.spent} if self.spent else {},
+            {hash(identity): self.spent[identity] for identity in requests if identity in self.spent} if self.spent else _NO_TIME,
             tuple([ends[identity] for identity in finding.connections if identity in ends]),
         )
 
@@ -138,6 +142,11 @@ class _Facts:
         if not ends:
             return None
         wanted = _KINDS.get(finding.owner or "", ()) if finding.owner != "client" else ()
+        if wanted and len(ends) == 1:  # as of most findings
+            opener, listener = ends[0]
+            there, here = self.kinds.get(listener) in wanted, self.kinds.get(opener) in wanted
+            if there or here:  # where both are, the one that is asked
+                return listener if there else opener
         first = [party for party in (ends[0][1], ends[0][0]) if self.kinds.get(party) in wanted] if wanted else ()
         if len(first) == 1:  # in a chain of proxies the one at the connection that the finding is about
             return first[0]

@@ -49,9 +49,12 @@ def incidents(findings: Sequence[Finding], known: Known, told: Told) -> tuple[In
         if id(cause) in whose:
             explains[whose[id(cause)]][symptom.rule] = None
     clients = [_concerned(group) for _, group in made]
+    causes = _causes(named, clients, told.consequences)
     return tuple(
-        replace(one, explains=tuple(explains.get(place, ())), explained_by=cause)
-        for place, (one, cause) in enumerate(zip(named, _causes(named, clients, told.consequences), strict=True))
+        [
+            replace(one, explains=tuple(explains[place]) if place in explains else (), explained_by=cause) if cause is not None or place in explains else one
+            for place, (one, cause) in enumerate(zip(named, causes, strict=True))
+        ]
     )
 
 
@@ -74,19 +77,19 @@ def _incident(group: Sequence[_Member], crowd: Crowd, told: Told) -> Incident:
     found, first = [member.finding for member in group], group[0].finding
     concerned, party = _concerned(group), group[0].about.party
     spent = {request: took for member in group for request, took in member.about.spent.items()}
-    sure = min(finding.confidence for finding in found)
-    severity = min((finding.severity for finding in found), key=lambda one: _ORDER[one])
+    sure = min([finding.confidence for finding in found])
+    severity = first.severity if len(found) == 1 else min([finding.severity for finding in found], key=_ORDER.__getitem__)
     return Incident(
         id="",
         rule=first.rule,
         owner=first.owner,
         party=party,
         severity=severity,
-        title=first.title if len({finding.title for finding in found}) == 1 else told.titles.get(first.rule, first.title),
+        title=first.title if len(found) == 1 or len({finding.title for finding in found}) == 1 else told.titles.get(first.rule, first.title),
         clients=len(concerned),
         clients_total=len(crowd.at(party) | concerned),
-        first_ns=min(finding.first_ns for finding in found),
-        last_ns=max(finding.last_ns for finding in found),
+        first_ns=min([finding.first_ns for finding in found]),
+        last_ns=max([finding.last_ns for finding in found]),
         findings=tuple(member.id for member in group),
         logons=len({logon for member in group for logon in member.about.logons}),
         requests=len({request for member in group for request in member.about.requests}),

@@ -23,7 +23,8 @@ class Endpoint(Struct, frozen=True, gc=False):
     port: int
 
     def __str__(self) -> str:
-        return host_port(self.host, self.port)
+        host = self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"  # as `host_port`: it is asked of every connection
 
 
 class End(StrEnum):

@@ -15,6 +15,8 @@ from analyzer.records.transport import Connection
 from analyzer.rules.reading import PROXIED, begins_at, first_packet, header, owner, request, response, role
 from analyzer.rules.telling import Sign, Tell
 
+_UPSTREAM = Role.UPSTREAM_LEG
+
 
 def failed(evidence: Evidence, *reasons: Reason, audience: Audience = Audience.SERVER) -> Iterator[Logon]:
     """Logons that did not succeed for one of these reasons, in order of place."""
@@ -50,11 +52,13 @@ def is_at_proxy(evidence: Evidence, connection: str) -> bool:
 def claims_proxy(evidence: Evidence, connections: Iterable[str]) -> bool:
     """Only fields of requests (Via, X-Forwarded-For) say that all these connections come from a proxy, and any sender can write them. A host that was seen
     to forward, or to announce itself in a PROXY header, is one."""
-    own = list(connections)
-    if any(role(evidence, identity) is not Role.UPSTREAM_LEG for identity in own):
-        return False
+    own, roles = list(connections), evidence.roles
+    for identity in own:
+        if roles.get(identity) is not _UPSTREAM:
+            return False
     proved = evidence.index.once("proved proxies", lambda: frozenset(_proved(evidence)))
-    return all(one.tunnel_of is None and one.client.host not in proved for one in map(evidence.connections.__getitem__, own))
+    found = [evidence.connections[identity] for identity in own]
+    return all(one.tunnel_of is None and one.client.host not in proved for one in found)
 
 
 def _proved(evidence: Evidence) -> Iterator[str]:

@@ -179,7 +179,8 @@ Key: TypeAlias = Callable[[Evidence, Sign[Any]], Hashable]
 def place(evidence: Evidence, sign: Sign[Any]) -> Hashable:
     """One finding for each client host and server endpoint."""
     own = evidence.connections[sign.connections[0] if sign.connections else evidence.exchanges[sign.exchanges[0]].connection]
-    return own.client.host, own.server.host, own.server.port
+    server = own.server
+    return own.client.host, server.host, server.port
 
 
 def endpoint(evidence: Evidence, sign: Sign[Any]) -> Hashable:

@@ -51,4 +51,4 @@ def sentence(text: str) -> str:
 
 def counted(number: int, singular: str, plural: str = "") -> str:
     """``1 request``, ``3 requests``."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+    return f"1 {singular}" if number == 1 else f"{number:,} {plural or singular + 's'}"

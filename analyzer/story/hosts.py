@@ -26,6 +26,7 @@ _NAMES = 64
 """Names of one address that are kept, by source."""
 _PACKETS = 8
 _ORDER = {source: place for place, source in enumerate(Naming)}
+_HOST = Naming.HOST
 _DIRECT = (Kind.CLIENT, Kind.SERVER)
 
 
@@ -117,7 +118,8 @@ def hosts(evidence: Evidence, parties: Sequence[Party], ends: Mapping[str, tuple
     kinds = {party.id: party.kind for party in parties}
     by_address: dict[str, list[Party]] = {address: [] for address in _addresses(evidence)}
     for party in parties:
-        for address in dict.fromkeys([*[one.host for one in party.listens], *party.hosts]):
+        listens, asks = [one.host for one in party.listens], party.hosts
+        for address in dict.fromkeys([*listens, *asks]) if len(listens) + len(asks) > 1 else listens or asks:
             by_address.setdefault(address, []).append(party)
     meant = {identity: (kinds[near], kinds[far]) for identity, (near, far) in ends.items()}
     heard = (_Claim(one.host, one.name, one.source, one.said_by, one.packet) for one in evidence.names)
@@ -142,7 +144,10 @@ def _host(address: str, parties: Sequence[Party], told: Mapping[tuple[str, Namin
     names = [_named(one, placed) for one in told.values()]
     if len(names) > 1:
         names.sort(key=lambda name: (_ORDER[name.source], "." not in name.name, -name.times, name.name))
-    packets = tuple(dict.fromkeys([packet for party in parties for packet in party.packets]))[:_PACKETS]
+    if len(parties) == 1:  # as most addresses have
+        packets = tuple(dict.fromkeys(parties[0].packets))[:_PACKETS]
+    else:
+        packets = tuple(dict.fromkeys([packet for party in parties for packet in party.packets]))[:_PACKETS]
     unnamed = f"host_names={_NAMES}: {left_out} later names of {address} were not kept" if left_out else None
     kinds = tuple(dict.fromkeys([party.kind.value for party in parties]))
     return Host(address, kinds, tuple([party.id for party in parties]), tuple(names), packets, unnamed)
@@ -220,7 +225,7 @@ def _asked(evidence: Evidence, connection: Connection) -> Iterator[_Claim]:
         host = header(asked, "host")
         name = _told_name(host_name(host)) if host else ""
         if name:
-            yield _Claim(server, name, Naming.HOST, client, min(asked.packets, default=None) if asked else None)
+            yield _Claim(server, name, _HOST, client, min(asked.packets, default=None) if asked else None)
 
 
 def _server(connection: Connection, talk: Conversation) -> Iterator[_Claim]:

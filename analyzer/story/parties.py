@@ -24,6 +24,7 @@ _LOOKED_AT = 32
 """Exchanges of a connection that are looked at for names: a product names itself in each."""
 _NAMES = 16
 _CLIENT, _PROXY, _SERVER = ((kind.value, kind) for kind in (Kind.CLIENT, Kind.PROXY, Kind.SERVER))
+_UPSTREAM, _GOES_ON = Role.UPSTREAM_LEG, (Role.CLIENT_LEG, Role.TUNNEL)
 _COMMENT = re.compile(r"\(([^()]{1,80})\)")
 _VIA = re.compile(r"^\s*\d(?:\.\d)?\s+([^\s,()]{1,80})")
 
@@ -74,7 +75,7 @@ class _Found:
         near = self.near_of.get(connection.id)
         if near is not None:
             return self._as(_PROXY, self.groups[self.evidence.connections[near].server])
-        if self.evidence.roles.get(connection.id) is Role.UPSTREAM_LEG:
+        if self.evidence.roles.get(connection.id) is _UPSTREAM:
             return self._as(_PROXY, self._listens(connection.client.host) or connection.client.host)
         return self._as(_CLIENT, connection.client.host)
 
@@ -85,7 +86,7 @@ class _Found:
 
     def _listener(self, connection: Connection) -> tuple[str, object]:
         """A connection that a proxy opened ends at a server, unless it goes on from there: a transparent proxy's far side has the address of its near one."""
-        goes_on = connection.id in self.onward or self.evidence.roles.get(connection.id) in (Role.CLIENT_LEG, Role.TUNNEL)
+        goes_on = connection.id in self.onward or self.evidence.roles.get(connection.id) in _GOES_ON
         server = connection.server
         if goes_on or (self.groups and server in self.groups and connection.id not in self.near_of):
             return self._as(_PROXY, self.groups.get(server, server))
@@ -103,14 +104,15 @@ class _Found:
 
     def _party(self, identity: str, key: tuple[str, object], kind: Kind) -> Party:
         near, far = self.near.get(key, []), self.far.get(key, [])
-        product, evidence_of = product_of(self.evidence, near, far) if kind is Kind.PROXY else (None, None)
-        socks = kind is Kind.PROXY and any(isinstance(preface, Socks) for connection in near for preface in connection.prefaces)
+        proxy = kind is _PROXY[1]
+        product, evidence_of = product_of(self.evidence, near, far) if proxy else (None, None)
+        socks = proxy and any(isinstance(preface, Socks) for connection in near for preface in connection.prefaces)
         return Party(
             identity,
             Kind.SOCKS if socks else kind,
-            listens=tuple(dict.fromkeys([connection.server for connection in near if kind is not Kind.PROXY or not self._is_redirected(connection)])),
+            listens=tuple(dict.fromkeys([connection.server for connection in near if not proxy or not self._is_redirected(connection)])),
             hosts=tuple(dict.fromkeys([connection.client.host for connection in far])),
-            names=_names(self.evidence, near) if kind is Kind.SERVER else (),
+            names=_names(self.evidence, near) if kind is _SERVER[1] else (),
             product=product,
             product_evidence=evidence_of,
             certainty=Certainty.PROVED if socks or self._is_proved(kind, near, far) else Certainty.INFERRED,
@@ -132,6 +134,8 @@ class _Found:
         return far is not None and self.evidence.connections[far].server.host == connection.server.host
 
     def _hops(self, near: Iterable[Connection], far: Iterable[Connection]) -> bool:
+        if not self.near_of and not self.evidence.near:
+            return False
         return any(self.near_of.get(connection.id) for connection in far) or any(
             exchange.id in self.evidence.near for connection in near for exchange in self.evidence.exchanges_of.get(connection.id, ())
         )
@@ -167,11 +171,15 @@ def product_of(evidence: Evidence, near: Iterable[Connection], far: Iterable[Con
             told = _added(exchange, onward) if onward is not None else None if _has_both_sides(evidence, far) else _alone(exchange)
             if told is not None:
                 return told
-    return (None, None) if any(evidence.far.get(exchange.id) for one in far for exchange in evidence.exchanges_of.get(one.id, ())) else _upstream(evidence, far)
+    known = evidence.far
+    if known and any(exchange.id in known for one in far for exchange in evidence.exchanges_of.get(one.id, ())):
+        return None, None
+    return _upstream(evidence, far)
 
 
 def _has_both_sides(evidence: Evidence, far: Iterable[Connection]) -> bool:
-    return any(exchange.id in evidence.far for connection in far for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT])
+    known = evidence.far
+    return bool(known) and any(exchange.id in known for connection in far for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT])
 
 
 def _added(near: Exchange, far: Exchange) -> tuple[str, str] | None:

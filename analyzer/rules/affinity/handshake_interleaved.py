@@ -38,7 +38,7 @@ class Mix(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Mix]:
     """One sign for each token that came into another client's handshake."""
-    tokens = {identity: found for found in handshakes(evidence) for identity in found.exchanges}
+    tokens = {identity: found for found in handshakes(evidence) for identity in found.exchanges} if evidence.hops else {}
     for connection in dict.fromkeys(hop.far_connection for hop in evidence.hops):
         own = [one for one in evidence.exchanges_of[connection] if one.id in evidence.far and evidence.far[one.id].near in tokens]
         for mine, other in pairwise(own):

@@ -52,10 +52,10 @@ def see(evidence: Evidence) -> Signs[Unbound]:
         if one.tls is not None and one.tls.channel_binding is not None:
             owners.setdefault(one.tls.channel_binding, one)
     for conversation in evidence.conversations:
-        connection = evidence.connections[conversation.connection]
-        step = _response(conversation)
-        if step is None or not conversation.over_tls or connection.id not in evidence.winrm or conversation.audience is not Audience.SERVER:
+        step = _response(conversation) if conversation.over_tls else None
+        if step is None or conversation.connection not in evidence.winrm or conversation.audience is not Audience.SERVER:
             continue
+        connection = evidence.connections[conversation.connection]
         binding = _binding(step)
         wanted = None if connection.tls is None else connection.tls.channel_binding
         broken = binding is not None and wanted is not None and binding != wanted

@@ -35,7 +35,7 @@ def see(evidence: Evidence) -> Signs[Connection]:
     if len(alone) == 1:
         signs = [sign(evidence, one, one) for one in found]
         joined = {place(evidence, one) for one in signs if one.fact.id in routed}
-        yield from (one for one in signs if place(evidence, one) not in joined)
+        yield from [one for one in signs if place(evidence, one) not in joined] if joined else signs
 
 
 def _is_forwarded(evidence: Evidence, connection: Connection) -> bool:

@@ -57,7 +57,7 @@ def runs(evidence: Evidence, named: Iterable[tuple[Exchange, str | None]]) -> Si
             own.append((user, [exchange]))
     for group in places.values():
         for user, exchanges in group:
-            connections = tuple(dict.fromkeys([one.connection for one in exchanges]))
+            connections = (exchanges[0].connection,) if len(exchanges) == 1 else tuple(dict.fromkeys([one.connection for one in exchanges]))
             yield Sign(Run(tuple(exchanges)), tuple([one.id for one in exchanges]), packets_of(exchanges), connections, user)
 
 
@@ -134,7 +134,7 @@ def _short(operation: str) -> str:
 
 def sides(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
     """Which sides of the proxy the readable bodies were seen on."""
-    return " and ".join(dict.fromkeys(_side(evidence, exchange) for exchange in exchanges))
+    return " and ".join(dict.fromkeys([_side(evidence, exchange) for exchange in exchanges]))
 
 
 def _side(evidence: Evidence, exchange: Exchange) -> str:
@@ -146,7 +146,7 @@ def _side(evidence: Evidence, exchange: Exchange) -> str:
 def told(tell: Tell[Run], where: str = "") -> str:
     """What was readable, whose it was, and where to look."""
     evidence, exchanges = tell.evidence, exchanges_of(tell)
-    first = next((one for one in exchanges if role(evidence, one.connection) is not Role.UPSTREAM_LEG), exchanges[0])
+    first = exchanges[0] if len(exchanges) == 1 else next((one for one in exchanges if role(evidence, one.connection) is not Role.UPSTREAM_LEG), exchanges[0])
     asked = operations(evidence, exchanges)
     carry = "carries" if len(exchanges) == 1 else "carry"
     return (
@@ -158,12 +158,12 @@ def told(tell: Tell[Run], where: str = "") -> str:
 
 def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     """Who asked, each client with the account that it logged on with. A client without one is said to have none."""
-    asked: dict[str | None, dict[str, None]] = {}
     fates = map(evidence.story.fates.get, [one.id for one in exchanges]) if not evidence.far else (fate_of(evidence, one) for one in exchanges)
     told = dict.fromkeys([(fate.asked_from, fate.asked_as or "") for fate in fates if fate is not None])
     if len(told) == 1:
         ((_, only),) = told
         return f" The client logged on as {only}." if only else ""
+    asked: dict[str | None, dict[str, None]] = {}
     for host, account in told:
         asked.setdefault(host, {})[account] = None
     known = {host: listed([name for name in names if name]) for host, names in asked.items()}

@@ -59,11 +59,8 @@ def why(tell: Tell[Run]) -> str:
     evidence, exchanges = tell.evidence, exchanges_of(tell)
     first = exchanges[0]
     spoken = authenticated(evidence, first)
-    names = listed(
-        found.operation if isinstance(found.operation, str) else "an envelope without an action"
-        for exchange in exchanges
-        if (found := message(evidence, request(exchange))) is not None
-    )
+    found = [message(evidence, request(exchange)) for exchange in exchanges]
+    names = listed([one.operation if isinstance(one.operation, str) else "an envelope without an action" for one in found if one is not None])
     mechanism = spoken.mechanism.shown if spoken else "a logon"
     text = (
         f"{server_words(tell.connection)} answered {counted(len(exchanges), 'clear-text request')} with a 2xx status on a connection that was logged on with "

@@ -48,8 +48,8 @@ def see(evidence: Evidence) -> Signs[Seen]:
     for party in evidence.story.parties:
         if party.kind is not Kind.PROXY:
             continue
-        near, far = frozenset(party.near), frozenset(party.far)
-        places = {place for identity in (*near, *far) for place in passing.get(identity, ())}
+        places = {place for identity in (*party.near, *party.far) for place in passing.get(identity, ())}
+        near, far = (frozenset(party.near), frozenset(party.far)) if len(places) > 1 else (party.near, party.far)
         for logon in (evidence.story.logons[place] for place in sorted(places)):
             way = (logon.client_connection, *logon.server_connections)
             own = [identity for identity in way if identity in near] or [identity for identity in way if identity in far]
