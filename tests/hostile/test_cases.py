@@ -96,7 +96,7 @@ SIZES = {
     "many_commands": 200_000,
 }
 """Each case, and how many of what it is made of."""
-SMALLER = {"one_key": 3000, "rounds": 10_000, "many_commands": 20_000}
+SMALLER = {"one_key": 15_000, "many_commands": 100_000}
 """What is ordinary in form and only large costs so much for each message (docs/robustness.md): these are run at a size that fits."""
 
 
