@@ -68,7 +68,14 @@ class _Asked(Struct, frozen=True, gc=False):
     requirement: Requirement
     rules: frozenset[str]
     alone: frozenset[str]
+    failed_by: frozenset[str]
+    """Both of them."""
     untested: Check
+
+
+def _asked(one: Requirement) -> _Asked:
+    rules, alone = rules_of(one), alone_of(one)
+    return _Asked(one, rules, alone, rules | alone, Check(one.name, Verdict.NOT_SEEN, 0, "", (), one.sentence))
 
 
 def _hops(evidence: Evidence, proxy: Proxy) -> Iterator[tuple[Exchange, Exchange]]:
@@ -188,8 +195,8 @@ def scorecards(evidence: Evidence, findings: Sequence[Finding], told: Sequence[F
     if not parties:
         return ()
     inside = {one.tunnel_of: identity for identity, one in evidence.connections.items() if one.tunnel_of is not None}
-    failing = [_Asked(one, rules_of(one), alone_of(one), Check(one.name, Verdict.NOT_SEEN, 0, "", (), one.sentence)) for one in REQUIREMENTS]
-    failed_by = {rule for one in failing for rule in (*one.rules, *one.alone)}
+    failing = [_asked(one) for one in REQUIREMENTS]
+    failed_by = frozenset().union(*[one.failed_by for one in failing])
     against: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.rule in failed_by:
@@ -199,7 +206,8 @@ def scorecards(evidence: Evidence, findings: Sequence[Finding], told: Sequence[F
     for party in parties:
         for proxy in _proxies(evidence, party, routes):
             own = _about(evidence, proxy, against[party.id]) if party.id in against else ()
-            checks = tuple([_check(evidence, proxy, one, own, kept) for one in failing])
+            by, unseen = {finding.rule for finding in own}, not proxy.near and not evidence.far  # what is kept is seen on the clients' side, or on both
+            checks = tuple([one.untested if unseen and one.failed_by.isdisjoint(by) else _check(evidence, proxy, one, own, kept) for one in failing])
             made.append(_scorecard(evidence, party, proxy, checks))
     return tuple(made)
 
@@ -281,7 +289,7 @@ def _check(
         packets = tuple(sorted({key for finding in failures for key in finding.packets}))[:_PACKETS]
         return Check(requirement.name, Verdict.FAIL, len(failures), detail, packets, requirement.sentence)
     if not proxy.near and not evidence.far:
-        return asked.untested  # what is kept is seen on the clients' side, or on both
+        return asked.untested
     enforces = requirement.name == _ENFORCES
     tunnels = [evidence.connections[identity] for identity in proxy.near if evidence.connections[identity].protocol == "tls"] if enforces else ()
     if tunnels:
