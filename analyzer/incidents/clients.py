@@ -1,7 +1,6 @@
 """Who the clients are: the machines behind a proxy, not the connections that it opens for them."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
@@ -16,7 +15,8 @@ class Clients:
 
     def __init__(self, evidence: Evidence) -> None:
         self._of_exchange: dict[str, str] = {}
-        self._of_connection: dict[str, set[str]] = defaultdict(set)
+        self._of_connection: dict[str, frozenset[str]] = {}
+        self._only: dict[str, frozenset[str]] = {}
         last = ("", "")
         for fate in evidence.story.fates.values():
             asked_from = fate.asked_from
@@ -25,16 +25,16 @@ class Clients:
                     self._of_exchange[identity] = asked_from
                     connection = evidence.exchanges[identity].connection
                     if (connection, asked_from) != last:  # of most requests the client is that of the one before
-                        self._of_connection[connection].add(asked_from)
+                        known = self._of_connection.get(connection)
+                        self._of_connection[connection] = self._alone(asked_from) if known is None else known | {asked_from}
                         last = connection, asked_from
         near = {far: route.client_connection for route in evidence.routes for far in route.upstream_connections}
         for identity in evidence.winrm:
-            if not self._of_connection.get(identity):
-                self._of_connection[identity] = _own(evidence, identity, near)
+            if identity not in self._of_connection:
+                self._of_connection[identity] = self._own(evidence, identity, near)
         self.all: frozenset[str] = frozenset().union(*self._of_connection.values())
         self._parties = {party.id: party for party in evidence.story.parties}
         self._at: dict[str, frozenset[str]] = {}
-        self._only: dict[str, frozenset[str]] = {}
 
     def of(self, finding: Finding) -> frozenset[str]:
         """The clients that a finding is about: those of its exchanges, else of its connections."""
@@ -43,6 +43,11 @@ class Clients:
             return self.on(finding.connections) if host is None else self._alone(host)
         found = frozenset([self._of_exchange[identity] for identity in finding.exchanges if identity in self._of_exchange])
         return found or self.on(finding.connections)
+
+    def _own(self, evidence: Evidence, identity: str, near: Mapping[str, str]) -> frozenset[str]:
+        """The one that opened a connection, or the one on the other side of its proxy."""
+        connection = evidence.connections[near.get(identity, identity)]
+        return frozenset() if evidence.roles.get(connection.id) is Role.UPSTREAM_LEG else self._alone(connection.client.host)
 
     def _alone(self, host: str) -> frozenset[str]:
         """One object for all that are about this client only."""
@@ -53,7 +58,8 @@ class Clients:
 
     def on(self, connections: Iterable[str]) -> frozenset[str]:
         """The clients whose requests went over these connections."""
-        return frozenset([host for identity in connections for host in self._of_connection.get(identity, ())])
+        found = [self._of_connection[identity] for identity in connections if identity in self._of_connection]
+        return found[0] if len(found) == 1 else frozenset().union(*found)
 
     def at(self, party: str | None) -> frozenset[str]:
         """The clients whose requests a party got; of an unknown party all of the evidence."""
@@ -68,8 +74,3 @@ class Clients:
 def clients(evidence: Evidence) -> Clients:
     """Those of an evidence, worked out once."""
     return evidence.index.once("clients", lambda: Clients(evidence))
-
-
-def _own(evidence: Evidence, identity: str, near: dict[str, str]) -> set[str]:
-    connection = evidence.connections[near.get(identity, identity)]
-    return set() if evidence.roles.get(connection.id) is Role.UPSTREAM_LEG else {connection.client.host}

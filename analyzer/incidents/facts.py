@@ -4,7 +4,6 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -101,7 +100,7 @@ def says_of(finding: Finding) -> Hashable:
     return finding.rule, finding.owner, _NUMBER.sub("#", words) if words[:1].isdigit() else words
 
 
-class _Behind(NamedTuple):
+class _Behind(Struct, frozen=True, gc=False):
     """What stands behind exchanges and connections: the clients' requests in their order, their hashes and those of the logons, the clients, what was waited
     for those that failed, and the parties at the connections' ends."""
 
@@ -136,7 +135,7 @@ class _Facts:
         return known
 
     def _behind(self, finding: Finding) -> _Behind:
-        exchanges, ends = finding.exchanges, self.evidence.story.ends
+        exchanges, connections, ends = finding.exchanges, finding.connections, self.evidence.story.ends
         found = [one for one in map(self.request_of.get, exchanges) if one is not None]
         requests = tuple(found if len(found) < _SEVERAL else dict.fromkeys(found))
         logons = [one for one in map(self.logon_of.get, exchanges) if one is not None] if self.logon_of else ()
@@ -146,7 +145,7 @@ class _Facts:
             array("q", [hash(one) for one in (logons if len(logons) < _SEVERAL else set(logons))]) if logons else _NONE,
             self.clients.of(finding),
             {hash(identity): self.spent[identity] for identity in requests if identity in self.spent} if self.spent else _NO_TIME,
-            tuple([ends[identity] for identity in finding.connections if identity in ends]),
+            tuple([ends[identity] for identity in connections if identity in ends]),
         )
 
     def party(self, finding: Finding, ends: Sequence[tuple[str, str]]) -> str | None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.incidents.facts import About, Crowd, says_of
@@ -50,7 +51,7 @@ def incidents(findings: Sequence[Finding], known: Known, told: Told) -> tuple[In
     )
 
 
-class _Group(NamedTuple):
+class _Group(Struct, frozen=True, gc=False):
     """The findings of an incident, their places among all, what is known of them, and the clients of all of them."""
 
     places: Sequence[int]
