@@ -2,9 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
+import pytest
+from msgspec.structs import replace
+
 from analyzer.records.evidence import Evidence, captures_only
 from analyzer.records.finding import Severity
+from analyzer.records.quality import Absent, Why
 from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, alone, endpoint, once, together, told
+from tests.build import evidence as build
 from tests.build.talk_http import post, reply
 from tests.build.talks import Wire
 from tests.rules.judging import judge
@@ -111,3 +116,23 @@ def test_a_question_is_asked_once_of_each_finding() -> None:
     assert [count(one), count(one), count(other), count(one)] == [1, 1, 2, 1]
     assert asked == [1, 2]
     assert count.__name__ == "count"
+
+
+def test_one_sign_is_told_as_several_are() -> None:
+    evidence = lan()
+    signs = [Sign("", (identity,), (30, 10, 10), ("c3",), "LAB\\alice", 0.4) for identity in evidence.exchanges]
+    (one,) = told(opinion(see=lambda *_: iter(signs[2:])), "tcp.slow", evidence)
+    (twice,) = told(opinion(see=lambda *_: iter(signs[2:] * 2), title="Slow"), "tcp.slow", evidence)
+    assert one == replace(twice, why=one.why)
+    assert (one.packets, one.confidence, one.user) == ((10, 30), 0.4, "LAB\\alice")
+
+
+@pytest.mark.parametrize("asked", [(5, 6), (6, 5), (8, 12)])
+@pytest.mark.parametrize("answered", [(7, 9), (9, 7), (4, 4), None])
+def test_times_are_those_of_the_first_and_the_last_half(asked: tuple[int, int], answered: tuple[int, int] | None) -> None:
+    own = build.exchange(build.connection(1))
+    request = replace(own.request, first_ns=asked[0], last_ns=asked[1])  # type: ignore[type-var]
+    response = Absent(Why.NOT_CAPTURED) if answered is None else replace(own.response, first_ns=answered[0], last_ns=answered[1])  # type: ignore[type-var]
+    evidence = build.evidence([], [build.connection(1)], [replace(own, request=request, response=response)])
+    (found,) = told(opinion(see=lambda *_: iter([Sign("", (own.id,), (1,))]), why=lambda _: ""), "tcp.slow", evidence)
+    assert (found.first_ns, found.last_ns) == (min((*asked, *(answered or ()))), max((*asked, *(answered or ()))))

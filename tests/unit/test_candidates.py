@@ -170,3 +170,13 @@ def test_the_fields_themselves_once_for_each_object(evidence: Evidence) -> None:
             heads = candidates.heads(evidence, names, of_request=of_request)
             assert {id(one) for one in heads} == {id(one) for one in own}
             assert len(heads) == len({id(one) for one in own})
+
+
+def test_connections_by_client_host_and_endpoint(evidence: Evidence) -> None:
+    own = candidates.connections(evidence)
+    found = candidates.by_place(evidence)
+    assert {place: list(group) for place, group in found.items()} == {
+        place: [one for one in own if (one.client.host, one.server.host, one.server.port) == place] for place in found
+    }
+    assert sum(map(len, found.values())) == len(own) > 0
+    assert [group[0] for group in found.values()] == sorted([group[0] for group in found.values()], key=own.index)
