@@ -334,10 +334,10 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
     destination: str | None = None,
     owner: str | None = None,
 ) -> Finding:
-    """A finding about ``exchanges`` (their times are its times); its subject is the first connection; the first packets given are the ones to look at.
-    Neither ``connections`` nor ``exchanges`` have repeats."""
+    """A finding about ``exchanges`` (their times are its times; without any, those of its connections); its subject is the first connection; the first packets
+    given are the ones to look at. Neither ``connections`` nor ``exchanges`` have repeats."""
     first = evidence.connections[connections[0]]
-    began, ended = _times(evidence, exchanges) or (first.first_ns, first.last_ns)
+    began, ended = _times(evidence, exchanges) or _lasted(evidence, connections)
     return Finding(
         rule=rule,
         subject=connections[0],
@@ -368,6 +368,12 @@ def _first_ones(packets: Iterable[int]) -> tuple[int, ...]:
     if isinstance(packets, tuple) and (len(packets) < 2 or (len(packets) == 2 and packets[0] < packets[1])):  # as of most findings
         return packets
     return tuple(sorted(dict.fromkeys(packets))[:_PACKETS])
+
+
+def _lasted(evidence: Evidence, connections: Iterable[str]) -> tuple[int, int]:
+    """When the first of these connections began, and when the last of them ended."""
+    found = [evidence.connections[identity] for identity in connections]
+    return min([one.first_ns for one in found]), max([one.last_ns for one in found])
 
 
 def _times(evidence: Evidence, exchanges: Iterable[str]) -> tuple[int, int] | None:
