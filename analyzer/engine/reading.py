@@ -82,7 +82,7 @@ def _read(
     found = with_earlier(read.evidence, before)
     del read
     found = pictured(found, settings)
-    judgement = judged(found, settings, workers, _phase("rules", progress))
+    judgement = judged(found, settings, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
