@@ -33,6 +33,7 @@ from analyzer.psrp.shells import Built, shells
 from analyzer.records.auth import CredsspFacts, Mechanism
 from analyzer.records.evidence import Evidence
 from analyzer.records.forwarding import ForwardHalf, Forwarding
+from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimHalf, CimOperation
@@ -46,6 +47,7 @@ from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
 from analyzer.wsman.copies import once, once_in_turn
 from analyzer.wsman.envelope import decoded, described_text, encoding_of, over
+from analyzer.wsman.plaintext import told_by
 from analyzer.wsman.saying import said
 from analyzer.wsman.structure import Seen, looked
 from analyzer.wsman.winrs import learnt
@@ -228,6 +230,8 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             full, found = message, text
             if found.operation is not None and not found.by_method:
                 learnt(message.exchange, found.operation.shell_id, out.compressed)
+        elif (at_once := _at_once(tools, out, message, known, text, exchange)) is not None:
+            full, found = at_once
         else:
             seen = looked(text, tools.limits)
             full = described_text(message, text, seen, tools.limits, **known) if message.protection is Protection.SEALED else message
@@ -245,6 +249,23 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
     plain = {name: dict(getattr(out, name)) for name in ("operations", "invoked", "cim", "forwarded")}
     changed = {identity: message for identity, message in out.messages.items() if message is not evidence.messages[identity]}
     return replace(out, **plain, late=late, compressed=out.compressed - compressed, messages=changed)
+
+
+def _at_once(tools: _Tools, out: _Read, message: Message, known: Mapping[str, object], text: str, exchange: Exchange) -> tuple[Message, Said] | None:
+    """The message of a whole plaintext and what it says on its own; None where that depends on other messages, or there are holes in it."""
+    body = exchange.request if message.from_client else exchange.response
+    if message.protection is not Protection.SEALED or not known.get("opened") or isinstance(body, Absent):
+        return None
+    half, status = (body.first_ns, body.packets), None if isinstance(exchange.response, Absent) else exchange.response.status
+
+    def complaints(full: Message, text: str, seen: Seen) -> tuple[Issue, ...]:
+        return tuple(_complaints(full, text, seen, half, tools.limits, exchange.capture))
+
+    told = told_by(message, known, text.encode(), half, status, tools.limits, complaints, out.compressed)
+    if told is None:
+        return None
+    out.issues.extend(told.issues)
+    return told.message, told.said
 
 
 def _file(tools: _Tools, out: _Read, full: Message, found: Said, *, whole: bool) -> None:

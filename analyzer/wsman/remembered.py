@@ -9,6 +9,7 @@ issue was found, or where the operation is one of which more than identifiers is
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -274,11 +275,15 @@ def _fill(value: object, kinds: Sequence[int]) -> Fill | None:
         fields, inside = _record(value, kinds)
         if not inside:
             return None
-        made = dict(zip(value.__struct_fields__, fields, strict=True))
-        names = [(value.__struct_fields__[at], fill) for at, fill in inside]
-        kind = type(value)
-        return lambda ids, texts: kind(**{**made, **{name: fill(ids, texts) for name, fill in names}})
+        return partial(_struct, type(value), fields, inside)
     return None
+
+
+def _struct(kind: type[Struct], fields: list[Any], inside: list[tuple[int, Fill]], ids: Sequence[str], texts: Sequence[str | bytes]) -> Struct:
+    own = fields.copy()
+    for at, fill in inside:
+        own[at] = fill(ids, texts)
+    return kind(*own)
 
 
 def _of_text(value: str, kinds: Sequence[int]) -> Fill | None:
