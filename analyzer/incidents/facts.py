@@ -61,19 +61,33 @@ def crowd(evidence: Evidence, told: Sequence[About]) -> Crowd:
 def about(evidence: Evidence, findings: Sequence[Finding]) -> tuple[About, ...]:
     """What each of the findings is about, in their order."""
     facts = _Facts(evidence)
+    behind = [facts.behind(finding) for finding in findings]
+    again = _again(findings, behind)
     seen: dict[Hashable, dict[str, int]] = {}
-    said = [says_of(finding) for finding in findings]
-    often = Counter(said)
     made = []
-    for place, (finding, says) in enumerate(zip(findings, said, strict=True)):
-        behind = facts.behind(finding)
+    for place, (finding, there) in enumerate(zip(findings, behind, strict=True)):
         follows = None
-        if behind.requests and often[says] > 1:
-            own = seen.setdefault(says, {})
-            follows = next((own[request] for request in behind.requests if request in own), None) if own else None
-            own.update(dict.fromkeys(behind.requests, place if follows is None else follows))
-        made.append(facts.about(finding, behind, follows))
+        if finding.rule in again and there.requests:
+            own = seen.setdefault(says_of(finding), {})
+            follows = next((own[request] for request in there.requests if request in own), None) if own else None
+            own.update(dict.fromkeys(there.requests, place if follows is None else follows))
+        made.append(About(facts.party(finding, there.ends), follows, there.hashes, there.clients, there.logons, there.spent))
     return tuple(made)
+
+
+def _again(findings: Sequence[Finding], behind: Sequence["_Behind"]) -> set[str]:
+    """The rules that speak of one request in several findings, as few do: of others no finding says again what one before it said of the same request."""
+    found = set()
+    seen: dict[str, set[str]] = {}
+    for finding, there in zip(findings, behind, strict=True):
+        own = seen.get(finding.rule)
+        if own is None:
+            own = seen[finding.rule] = set()
+        before = len(own)
+        own.update(there.requests)
+        if len(own) < before + len(there.requests):
+            found.add(finding.rule)
+    return found
 
 
 def says_of(finding: Finding) -> Hashable:
@@ -122,23 +136,21 @@ class _Facts:
         return known
 
     def _behind(self, finding: Finding) -> _Behind:
-        ends = self.evidence.story.ends
-        found = [one for one in map(self.request_of.get, finding.exchanges) if one is not None]
+        exchanges, ends = finding.exchanges, self.evidence.story.ends
+        found = [one for one in map(self.request_of.get, exchanges) if one is not None]
         requests = tuple(found if len(found) < _SEVERAL else dict.fromkeys(found))
-        logons = {one for one in map(self.logon_of.get, finding.exchanges) if one is not None} if self.logon_of else ()
+        logons = [one for one in map(self.logon_of.get, exchanges) if one is not None] if self.logon_of else ()
         return _Behind(
             requests,
-            array("q", map(hash, requests)) if requests else _NONE,
-            array("q", map(hash, logons)) if logons else _NONE,
+            array("q", [hash(one) for one in requests]) if requests else _NONE,
+            array("q", [hash(one) for one in (logons if len(logons) < _SEVERAL else set(logons))]) if logons else _NONE,
             self.clients.of(finding),
             {hash(identity): self.spent[identity] for identity in requests if identity in self.spent} if self.spent else _NO_TIME,
             tuple([ends[identity] for identity in finding.connections if identity in ends]),
         )
 
-    def about(self, finding: Finding, behind: _Behind, follows: int | None) -> About:
-        return About(self._party(finding, behind.ends), follows, behind.hashes, behind.clients, behind.logons, behind.spent)
-
-    def _party(self, finding: Finding, ends: Sequence[tuple[str, str]]) -> str | None:
+    def party(self, finding: Finding, ends: Sequence[tuple[str, str]]) -> str | None:
+        """The one that a finding is up to; ``ends``: the parties at the ends of its connections."""
         if not ends:
             return None
         wanted = _KINDS.get(finding.owner or "", ()) if finding.owner != "client" else ()

@@ -13,6 +13,8 @@ _WORDS = 28
 def lead(finding: Finding) -> str:
     """The lead of the advice: its first sentence, without what stands in brackets, up to a bearable length."""
     told = _told(finding.advice)
+    if not finding.settings:
+        return told
     own = next((one for one in finding.settings if one.seen), None)
     return f"{told}{f' ({own.product}: {own.text})' if own is not None else ''}"
 

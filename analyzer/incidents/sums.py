@@ -60,8 +60,9 @@ def sums(evidence: Evidence) -> Sums:
     """Those of one evidence."""
     asked = evidence.winrm_exchanges & evidence.exchanges.keys()
     asked = asked - evidence.far.keys() if evidence.far else asked
-    own = [one for one in evidence.messages.values() if one.exchange in asked and one.protection is not Protection.EMPTY]
-    sealed = [one for one in own if one.protection is Protection.SEALED and not one.opened]
+    empty, encrypted = Protection.EMPTY, Protection.SEALED
+    own = [one for one in evidence.messages.values() if one.protection is not empty and one.exchange in asked]
+    sealed = [one for one in own if one.protection is encrypted and not one.opened]
     connections = [evidence.connections[identity] for identity in evidence.winrm]
     routed = {identity for route in evidence.routes for identity in (route.client_connection, *route.upstream_connections)}
     failures = evidence.story.failures

@@ -15,8 +15,6 @@ from analyzer.records.transport import Connection
 from analyzer.rules.reading import PROXIED, begins_at, first_packet, header, owner, request, response, role
 from analyzer.rules.telling import Sign, Tell
 
-_UPSTREAM = Role.UPSTREAM_LEG
-
 
 def failed(evidence: Evidence, *reasons: Reason, audience: Audience = Audience.SERVER) -> Iterator[Logon]:
     """Logons that did not succeed for one of these reasons, in order of place."""
@@ -52,13 +50,16 @@ def is_at_proxy(evidence: Evidence, connection: str) -> bool:
 def claims_proxy(evidence: Evidence, connections: Iterable[str]) -> bool:
     """Only fields of requests (Via, X-Forwarded-For) say that all these connections come from a proxy, and any sender can write them. A host that was seen
     to forward, or to announce itself in a PROXY header, is one."""
-    own, roles = list(connections), evidence.roles
-    for identity in own:
-        if roles.get(identity) is not _UPSTREAM:
-            return False
-    proved = evidence.index.once("proved proxies", lambda: frozenset(_proved(evidence)))
-    found = [evidence.connections[identity] for identity in own]
-    return all(one.tunnel_of is None and one.client.host not in proved for one in found)
+    claimed = evidence.index.once("claimed proxies", lambda: _claimed(evidence))
+    return claimed.issuperset(connections)
+
+
+def _claimed(evidence: Evidence) -> frozenset[str]:
+    """The connections of which nothing else than a field says that they come from a proxy."""
+    roles, upstream = evidence.roles, Role.UPSTREAM_LEG
+    own = [one for identity, one in evidence.connections.items() if roles.get(identity) is upstream and one.tunnel_of is None]
+    proved = set(_proved(evidence)) if own else ()
+    return frozenset([one.id for one in own if one.client.host not in proved])
 
 
 def _proved(evidence: Evidence) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -12,7 +12,7 @@ from analyzer.records import candidates
 from analyzer.records.auth import Audience, Conversation, Outcome
 from analyzer.records.candidates import asked_clear, is_clear, said_clear
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, ProductSetting, Quotation, Severity
+from analyzer.records.finding import ProductSetting
 from analyzer.records.halves import (
     CONNECTION_BASED,
     account,
@@ -53,7 +53,6 @@ __all__ = [
     "counted",
     "cut_heads",
     "ended_after",
-    "finding",
     "first_packet",
     "forwards_events",
     "grouped",
@@ -89,7 +88,6 @@ __all__ = [
 PROXIED = (Role.CLIENT_LEG, Role.UPSTREAM_LEG, Role.TUNNEL)
 Place = tuple[str, str, int]
 """A client host and an endpoint, as a connection has them: what most rules make one finding of."""
-_PACKETS = 64
 _UNKNOWN = Role.UNKNOWN
 """Asked of every connection by many rules: as a member of its class it takes five times as long to get at."""
 _EVENTS = re.compile(r"(?:[a-z]+://[^/]*)?/wsman/(?:subscriptionmanager|subscriptions)(?:[?/]|$)", re.IGNORECASE)
@@ -129,11 +127,12 @@ def message(evidence: Evidence, half: Request | Response | None) -> Message | No
 def logged_on(evidence: Evidence) -> frozenset[str]:
     """The connections on which a server accepted a logon: `authenticated` has no answer for any other."""
     spoken = evidence.conversations
-    return evidence.index.once("logged on", lambda: frozenset([one.connection for one in spoken if _is_accepted(one)]))
+    return evidence.index.once("logged on", lambda: _logged_on(spoken))
 
 
-def _is_accepted(found: Conversation) -> bool:
-    return found.outcome is Outcome.ACCEPTED and found.audience is Audience.SERVER
+def _logged_on(spoken: Iterable[Conversation]) -> frozenset[str]:
+    accepted, server = Outcome.ACCEPTED, Audience.SERVER
+    return frozenset([one.connection for one in spoken if one.outcome is accepted and one.audience is server])
 
 
 def winrm_exchanges(evidence: Evidence, *roles: Role) -> tuple[Exchange, ...]:
@@ -211,7 +210,14 @@ def first_packet(half: Request | Response | None) -> tuple[int, ...]:
 
 def packets_of(exchanges: Iterable[Exchange]) -> tuple[int, ...]:
     """The first packets of the requests and responses of exchanges."""
-    return tuple([half.packets[0] for exchange in exchanges for half in (exchange.request, exchange.response) if not isinstance(half, Absent) and half.packets])
+    found = []
+    for exchange in exchanges:
+        asked, answer = exchange.request, exchange.response
+        if not isinstance(asked, Absent) and asked.packets:
+            found.append(asked.packets[0])
+        if not isinstance(answer, Absent) and answer.packets:
+            found.append(answer.packets[0])
+    return tuple(found)
 
 
 def after(evidence: Evidence, exchange: Exchange) -> tuple[Exchange, ...]:
@@ -314,81 +320,3 @@ def _more_was_said(connection: Connection, answer: Response, closing: Closing) -
         return True
     counted_bytes = closing.acked if closing.side is Side.CLIENT else closing.stream_at
     return counted_bytes > answer.end_at
-
-
-def finding(  # noqa: PLR0913  a finding has many fields, and names make the call readable
-    evidence: Evidence,
-    *,
-    rule: str,
-    severity: Severity,
-    confidence: float,
-    title: str,
-    why: str,
-    advice: str | Told,
-    reference: str | Quotation,
-    connections: Sequence[str],
-    exchanges: Sequence[str],
-    packets: Iterable[int],
-    user: str | None = None,
-    attack: tuple[str, ...] = (),
-    destination: str | None = None,
-    owner: str | None = None,
-) -> Finding:
-    """A finding about ``exchanges`` (their times are its times; without any, those of its connections); its subject is the first connection; the first packets
-    given are the ones to look at. Neither ``connections`` nor ``exchanges`` have repeats."""
-    first = evidence.connections[connections[0]]
-    began, ended = _times(evidence, exchanges) or _lasted(evidence, connections)
-    return Finding(
-        rule=rule,
-        subject=connections[0],
-        severity=severity,
-        confidence=confidence,
-        title=title,
-        why=why,
-        evidence=(*connections, *exchanges),
-        packets=_first_ones(packets),
-        advice=advice if isinstance(advice, str) else advice.about(evidence, connections),
-        reference=reference if isinstance(reference, str) else reference.reference,
-        first_ns=began,
-        last_ns=ended,
-        connections=tuple(connections),
-        exchanges=tuple(exchanges),
-        attack=attack,
-        user=user,
-        source=first.client.host,
-        destination=destination or str(first.server),
-        owner=owner,
-        settings=() if isinstance(advice, str) else advice.settings(evidence, connections),
-        reference_text=None if isinstance(reference, str) else reference.text,
-    )
-
-
-def _first_ones(packets: Iterable[int]) -> tuple[int, ...]:
-    """The first packets, each once, in order."""
-    if isinstance(packets, tuple) and (len(packets) < 2 or (len(packets) == 2 and packets[0] < packets[1])):  # as of most findings
-        return packets
-    return tuple(sorted(dict.fromkeys(packets))[:_PACKETS])
-
-
-def _lasted(evidence: Evidence, connections: Iterable[str]) -> tuple[int, int]:
-    """When the first of these connections began, and when the last of them ended."""
-    found = [evidence.connections[identity] for identity in connections]
-    return min([one.first_ns for one in found]), max([one.last_ns for one in found])
-
-
-def _times(evidence: Evidence, exchanges: Iterable[str]) -> tuple[int, int] | None:
-    """When the first of their halves began or ended, and when the last one did; None where there is none."""
-    found = [evidence.exchanges[identity] for identity in exchanges]
-    if len(found) == 1:  # as of most findings
-        one, other = found[0].request, found[0].response
-        if isinstance(one, Absent) or isinstance(other, Absent):
-            half = other if isinstance(one, Absent) else one
-            return None if isinstance(half, Absent) else (min(half.first_ns, half.last_ns), max(half.first_ns, half.last_ns))
-        return min(one.first_ns, one.last_ns, other.first_ns, other.last_ns), max(one.first_ns, one.last_ns, other.first_ns, other.last_ns)
-    asked = [one.request for one in found if not isinstance(one.request, Absent)]
-    answered = [one.response for one in found if not isinstance(one.response, Absent)]
-    times = [one.first_ns for one in asked]
-    times += [one.last_ns for one in asked]
-    times += [one.first_ns for one in answered]
-    times += [one.last_ns for one in answered]
-    return (min(times), max(times)) if times else None

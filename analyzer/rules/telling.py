@@ -26,9 +26,10 @@ from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Quotation, Severity
+from analyzer.records.quality import Absent
 from analyzer.records.sigma import Detection
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import Told, finding, packet
+from analyzer.rules.reading import Told, packet
 
 __all__ = [
     "Detection",
@@ -52,6 +53,8 @@ __all__ = [
 ]
 F = TypeVar("F")
 T = TypeVar("T")
+_PACKETS = 64
+_SEVERAL = 2
 
 
 class Owner(StrEnum):
@@ -138,8 +141,8 @@ class Tell(Struct, Generic[F], frozen=True, dict=True):
     def connections(self) -> tuple[str, ...]:
         """Ids of the connections of all signs, without repeats."""
         if len(self.signs) == 1:
-            return _distinct(_connections(self.evidence, self.signs[0]))
-        return tuple(dict.fromkeys([identity for sign in self.signs for identity in _connections(self.evidence, sign)]))
+            return _distinct(self.signs[0].connections or _connections(self.evidence, self.signs[0]))
+        return tuple(dict.fromkeys([identity for sign in self.signs for identity in sign.connections or _connections(self.evidence, sign)]))
 
     @_Kept
     def users(self) -> tuple[str, ...]:
@@ -266,27 +269,46 @@ def _by_place(evidence: Evidence, signs: Iterable[Sign[Any]]) -> Iterable[list[S
 
 
 def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
-    signs = tell.signs
-    sure = opinion.confidence(tell) if callable(opinion.confidence) else opinion.confidence
-    given = [sign.confidence for sign in signs if sign.confidence is not None]
+    """The one way to make a finding: its subject is the first connection, and the times of its exchanges (without any, of its connections) are its times."""
+    evidence, signs, connections = tell.evidence, tell.signs, tell.connections
+    if len(signs) == 1:  # as of most findings
+        only = signs[0]
+        exchanges, packets, user, confidence = _distinct(only.exchanges), only.packets, only.user or None, only.confidence
+    else:
+        users = tell.users
+        exchanges = _distinct(tuple([identity for sign in signs for identity in sign.exchanges]))
+        packets = tuple([key for sign in signs for key in sign.packets])
+        user = users[0] if len(users) == 1 else None
+        given = [sign.confidence for sign in signs if sign.confidence is not None]
+        confidence = max(given) if len(given) == len(signs) else None
+    if confidence is None:
+        confidence = opinion.confidence(tell) if callable(opinion.confidence) else opinion.confidence
     advice = opinion.advice(tell) if callable(opinion.advice) else opinion.advice
-    users = tell.users
-    return finding(
-        tell.evidence,
+    reference = opinion.reference(tell) if callable(opinion.reference) else opinion.reference
+    first = tell.connection
+    began, ended = _times(evidence, exchanges) or _lasted(evidence, connections)
+    return Finding(
         rule=rule,
+        subject=connections[0],
         severity=opinion.severity if isinstance(opinion.severity, Severity) else opinion.severity(tell),
-        confidence=max(given) if len(given) == len(signs) else sure,
+        confidence=confidence,
         title=opinion.title(tell) if callable(opinion.title) else opinion.title,
         why=opinion.why(tell),
-        advice=advice,
-        reference=opinion.reference(tell) if callable(opinion.reference) else opinion.reference,
-        connections=tell.connections,
-        exchanges=_distinct(signs[0].exchanges if len(signs) == 1 else tuple([identity for sign in signs for identity in sign.exchanges])),
-        packets=signs[0].packets if len(signs) == 1 else [key for sign in signs for key in sign.packets],
-        user=users[0] if len(users) == 1 else None,
+        evidence=(*connections, *exchanges),
+        packets=_first_ones(packets),
+        advice=advice if isinstance(advice, str) else advice.about(evidence, connections),
+        reference=reference if isinstance(reference, str) else reference.reference,
+        first_ns=began,
+        last_ns=ended,
+        connections=tuple(connections),
+        exchanges=tuple(exchanges),
         attack=opinion.attack(tell) if callable(opinion.attack) else opinion.attack,
-        destination=None if opinion.destination is None else opinion.destination(tell),
+        user=user,
+        source=first.client.host,
+        destination=(None if opinion.destination is None else opinion.destination(tell)) or str(first.server),
         owner=opinion.owner if isinstance(opinion.owner, Owner) else opinion.owner(tell),
+        settings=() if isinstance(advice, str) else advice.settings(evidence, connections),
+        reference_text=None if isinstance(reference, str) else reference.text,
     )
 
 
@@ -300,3 +322,36 @@ def _connections(evidence: Evidence, sign: Sign[Any]) -> tuple[str, ...]:
     if len(sign.exchanges) == 1:
         return (evidence.exchanges[sign.exchanges[0]].connection,)
     return tuple(dict.fromkeys([evidence.exchanges[identity].connection for identity in sign.exchanges]))
+
+
+def _first_ones(packets: Iterable[int]) -> tuple[int, ...]:
+    """The first packets, each once, in order."""
+    if isinstance(packets, tuple) and (len(packets) < _SEVERAL or (len(packets) == _SEVERAL and packets[0] < packets[1])):  # as of most findings
+        return packets
+    return tuple(sorted(dict.fromkeys(packets))[:_PACKETS])
+
+
+def _lasted(evidence: Evidence, connections: Iterable[str]) -> tuple[int, int]:
+    """When the first of these connections began, and when the last of them ended."""
+    found = [evidence.connections[identity] for identity in connections]
+    return min([one.first_ns for one in found]), max([one.last_ns for one in found])
+
+
+def _times(evidence: Evidence, exchanges: Iterable[str]) -> tuple[int, int] | None:
+    """When the first of their halves began or ended, and when the last one did; None where there is none."""
+    found = [evidence.exchanges[identity] for identity in exchanges]
+    if len(found) == 1:  # as of most findings
+        one, other = found[0].request, found[0].response
+        if isinstance(one, Absent) or isinstance(other, Absent):
+            half = other if isinstance(one, Absent) else one
+            return None if isinstance(half, Absent) else (min(half.first_ns, half.last_ns), max(half.first_ns, half.last_ns))
+        if one.first_ns <= one.last_ns <= other.first_ns <= other.last_ns:
+            return one.first_ns, other.last_ns
+        return min(one.first_ns, one.last_ns, other.first_ns, other.last_ns), max(one.first_ns, one.last_ns, other.first_ns, other.last_ns)
+    asked = [one.request for one in found if not isinstance(one.request, Absent)]
+    answered = [one.response for one in found if not isinstance(one.response, Absent)]
+    times = [one.first_ns for one in asked]
+    times += [one.last_ns for one in asked]
+    times += [one.first_ns for one in answered]
+    times += [one.last_ns for one in answered]
+    return (min(times), max(times)) if times else None

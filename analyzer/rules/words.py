@@ -14,10 +14,10 @@ def name(connection: Connection) -> str:
 
 def packet(evidence: Evidence, key: int) -> str:
     """A packet for a sentence; with several captures the file is named too."""
-    number = key_number(key)
-    if len(evidence.captures) == 1:
-        return f"packet {number}"
-    return f"packet {number} of {evidence.captures[key_capture(key)].name}"
+    captures = evidence.captures
+    if len(captures) == 1:
+        return f"packet {key_number(key)}"
+    return f"packet {key_number(key)} of {captures[key_capture(key)].name}"
 
 
 def seconds(ns: int) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
-from analyzer.records.candidates import answers_clear, asks_clear, of_kinds
+from analyzer.records.candidates import answers_clear, asks_clear, connections, of_kinds
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.kinds import Kind
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message
 from analyzer.records.story import Fate
 from analyzer.records.transport import Connection
 from analyzer.rules.reading import Place, counted, is_clear, listed, message, name, packets_of, request, response, role, said_clear
@@ -19,6 +20,7 @@ ENCRYPT = (
 )
 _CLIENTS = 3
 """Clients that a sentence names."""
+_UPSTREAM = Role.UPSTREAM_LEG
 _IDENTIFY = 512
 """An Identify has some 200 bytes; an envelope with an action and its header has more than this."""
 
@@ -59,8 +61,8 @@ def runs(evidence: Evidence, named: Iterable[tuple[Exchange, str | None]]) -> Si
             own.append((user, [exchange]))
     for group in places.values():
         for user, exchanges in group:
-            connections = (exchanges[0].connection,) if len(exchanges) == 1 else tuple(dict.fromkeys([one.connection for one in exchanges]))
-            yield Sign(Run(tuple(exchanges)), tuple([one.id for one in exchanges]), packets_of(exchanges), connections, user)
+            own_ones = (exchanges[0].connection,) if len(exchanges) == 1 else tuple(dict.fromkeys([one.connection for one in exchanges]))
+            yield Sign(Run(tuple(exchanges)), tuple([one.id for one in exchanges]), packets_of(exchanges), own_ones, user)
 
 
 def exchanges_of(tell: Tell[Run]) -> tuple[Exchange, ...]:
@@ -71,16 +73,19 @@ def exchanges_of(tell: Tell[Run]) -> tuple[Exchange, ...]:
 
 def clear_exchanges(evidence: Evidence, *roles: Role) -> Iterator[tuple[Exchange, str | None]]:
     """Exchanges with a readable envelope in the request or the response, on connections over a network and without TLS, each with the account it ran as."""
-    of_network: dict[str, bool] = {}
+    readable = _readable(evidence)
+    own = {identity for identity in exposed(evidence) if role(evidence, identity) in roles} if readable else ()
     fates, far = evidence.story.fates, evidence.far
-    for exchange in _readable(evidence):
-        identity = exchange.connection
-        if identity not in of_network:
-            connection = evidence.connections[identity]
-            of_network[identity] = role(evidence, identity) in roles and connection.protocol != "tls" and not is_local(connection)
-        if of_network[identity]:
+    for exchange in readable:
+        if exchange.connection in own:
             fate = fates.get(exchange.id) if not far else fate_of(evidence, exchange)
             yield exchange, None if fate is None else fate.asked_as
+
+
+def exposed(evidence: Evidence) -> frozenset[str]:
+    """The connections of WinRM over a network and without TLS."""
+    own = connections(evidence)
+    return evidence.index.once("exposed", lambda: frozenset([one.id for one in own if one.protocol != "tls" and not is_local(one)]))
 
 
 def _readable(evidence: Evidence) -> tuple[Exchange, ...]:
@@ -121,34 +126,47 @@ def fate_of(evidence: Evidence, exchange: Exchange) -> Fate | None:
     return evidence.story.fates.get(identity)
 
 
-def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str | None:
+def operations(evidence: Evidence, exchanges: Sequence[Exchange]) -> str | None:
     """The short names of the readable requests of these, for a sentence; None where none is readable."""
     messages = evidence.messages
+    if len(exchanges) == 1:  # as of most findings
+        only = exchanges[0].request
+        said = None if isinstance(only, Absent) else messages.get(only.id)
+        return None if said is None or not is_clear(said) else _named(said)
     found = [messages.get(exchange.request.id) for exchange in exchanges if not isinstance(exchange.request, Absent)]
     asked = dict.fromkeys([one.operation if isinstance(one.operation, str) else None for one in found if one is not None and is_clear(one)])
-    return listed("an envelope without an action" if operation is None else _short(operation) for operation in asked) if asked else None
+    return listed([_short(operation) for operation in asked]) if asked else None
 
 
-def _short(operation: str) -> str:
-    """The name of an operation; a method of a class with its class."""
-    return ".".join(operation.split("/")[-2:])
+def _named(said: Message) -> str:
+    """What an envelope asks for."""
+    return _short(said.operation if isinstance(said.operation, str) else None)
 
 
-def sides(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
+def _short(operation: str | None) -> str:
+    """The name of an operation; a method of a class with its class. None: the envelope has no action."""
+    if operation is None:
+        return "an envelope without an action"
+    return operation if "/" not in operation else ".".join(operation.split("/")[-2:])
+
+
+def sides(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     """Which sides of the proxy the readable bodies were seen on."""
+    if len(exchanges) == 1:  # as of most findings
+        return _side(evidence, exchanges[0])
     return " and ".join(dict.fromkeys([_side(evidence, exchange) for exchange in exchanges]))
 
 
 def _side(evidence: Evidence, exchange: Exchange) -> str:
     if evidence.connections[exchange.connection].tunnel_of is not None:
         return "inside a CONNECT tunnel"
-    return "between proxy and server" if role(evidence, exchange.connection) is Role.UPSTREAM_LEG else "between client and proxy"
+    return "between proxy and server" if role(evidence, exchange.connection) is _UPSTREAM else "between client and proxy"
 
 
 def told(tell: Tell[Run], where: str = "") -> str:
     """What was readable, whose it was, and where to look."""
     evidence, exchanges = tell.evidence, exchanges_of(tell)
-    first = exchanges[0] if len(exchanges) == 1 else next((one for one in exchanges if role(evidence, one.connection) is not Role.UPSTREAM_LEG), exchanges[0])
+    first = exchanges[0] if len(exchanges) == 1 else next((one for one in exchanges if role(evidence, one.connection) is not _UPSTREAM), exchanges[0])
     asked = operations(evidence, exchanges)
     carry = "carries" if len(exchanges) == 1 else "carry"
     return (
@@ -160,6 +178,9 @@ def told(tell: Tell[Run], where: str = "") -> str:
 
 def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     """Who asked, each client with the account that it logged on with. A client without one is said to have none."""
+    if len(exchanges) == 1:  # as of most findings
+        fate = fate_of(evidence, exchanges[0])
+        return f" The client logged on as {fate.asked_as}." if fate is not None and fate.asked_as else ""
     fates = map(evidence.story.fates.get, [one.id for one in exchanges]) if not evidence.far else (fate_of(evidence, one) for one in exchanges)
     told = dict.fromkeys([(fate.asked_from, fate.asked_as or "") for fate in fates if fate is not None])
     if len(told) == 1:

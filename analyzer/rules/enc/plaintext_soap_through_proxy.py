@@ -34,14 +34,15 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Sig
 
 def see(evidence: Evidence) -> Signs[Run]:
     """One sign for each exchange, the client's side first."""
-    found = sorted(clear_exchanges(evidence, *PROXIED), key=lambda one: role(evidence, one[0].connection) is Role.UPSTREAM_LEG)
+    roles, upstream = evidence.roles, Role.UPSTREAM_LEG
+    found = sorted(clear_exchanges(evidence, *PROXIED), key=lambda one: roles.get(one[0].connection) is upstream)
     return (Sign(Run((exchange,)), (exchange.id,), packets_of([exchange]), user=user) for exchange, user in found)
 
 
 def client(evidence: Evidence, sign: Sign[Any]) -> Hashable:
     """One finding for each client of each proxy (or, where its side is missing, each proxy of a server)."""
     exchange: Exchange = sign.fact.exchanges[0]
-    while role(evidence, exchange.connection) is Role.UPSTREAM_LEG and (before := owner(evidence, exchange.id)) is not None:
+    while evidence.far and role(evidence, exchange.connection) is Role.UPSTREAM_LEG and (before := owner(evidence, exchange.id)) is not None:
         exchange = before
     own = evidence.connections[exchange.connection]
     return own.client.host, own.server.host, own.server.port

@@ -23,10 +23,10 @@ from collections.abc import Hashable, Iterator, Sequence
 
 from analyzer.records.candidates import asked_in, asked_with
 from analyzer.records.http import Exchange
-from analyzer.records.sealing import Protection
+from analyzer.records.sealing import Message, Protection
 from analyzer.rules import microsoft
 from analyzer.rules.asking import is_proxied, server_words
-from analyzer.rules.enc._clear import Run, exchanges_of, is_local, runs, whose
+from analyzer.rules.enc._clear import Run, exchanges_of, exposed, runs, whose
 from analyzer.rules.reading import authenticated, counted, is_clear, listed, logged_on, message, name, request, status, succeeded, who
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, endpoint, once, place
 
@@ -37,7 +37,7 @@ def see(evidence: Evidence) -> Signs[Run]:
 
 def _served(evidence: Evidence) -> Iterator[tuple[Exchange, str | None]]:
     """Clear-text requests that were served under a logon, each with the account."""
-    logged = {identity for identity in logged_on(evidence) if (own := evidence.connections[identity]).protocol != "tls" and not is_local(own)}
+    logged = logged_on(evidence) & exposed(evidence)
     anonymous = {one.id for one in asked_with(evidence, "wsmanidentify")}
     for exchange in asked_in(evidence, Protection.CLEAR) if logged else ():
         if exchange.connection in logged and exchange.id not in evidence.near and exchange.id not in anonymous and succeeded(exchange):
@@ -53,7 +53,14 @@ def each(evidence: Evidence, sign: Sign[Run]) -> Hashable:
 
 @once
 def _only_identify(tell: Tell[Run]) -> bool:
-    return not any(is_clear(message(tell.evidence, request(exchange))) for exchange in exchanges_of(tell))
+    return not [said for said in _asked(tell) if is_clear(said)]
+
+
+@once
+def _asked(tell: Tell[Run]) -> tuple[Message, ...]:
+    """The messages of the requests."""
+    found = [message(tell.evidence, request(exchange)) for exchange in exchanges_of(tell)]
+    return tuple([said for said in found if said is not None])
 
 
 def title(tell: Tell[Run]) -> str:
@@ -64,8 +71,7 @@ def title(tell: Tell[Run]) -> str:
 def why(tell: Tell[Run]) -> str:
     evidence, exchanges = tell.evidence, exchanges_of(tell)
     first = exchanges[0]
-    found = [message(evidence, request(exchange)) for exchange in exchanges]
-    names = listed([one.operation if isinstance(one.operation, str) else "an envelope without an action" for one in found if one is not None])
+    names = listed([one.operation if isinstance(one.operation, str) else "an envelope without an action" for one in _asked(tell)])
     several = len(tell.connections) > 1
     text = (
         f"{server_words(tell.connection)} answered {counted(len(exchanges), 'clear-text request')} with a 2xx status on "
