@@ -1,14 +1,14 @@
 """Where nothing can be joined nothing is compared: what is told is what comparing all with all tells."""
 
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from analyzer import analyze
 from analyzer.proxy import hops, joins
-from analyzer.proxy.flights import flights
+from analyzer.proxy.flights import Flight, flights
 from analyzer.records.evidence import Evidence
 from analyzer.wsman import copies
 from tests.build import growing
@@ -46,8 +46,8 @@ def test_what_was_never_under_way_together_is_passed_over(sample: str, monkeypat
     told: list[AbstractSet[tuple[str, str]]] = []
     known, sides = joins._known, joins._sides
 
-    def heard(*given: Any) -> AbstractSet[tuple[str, str]]:
-        told.append(known(*given))
+    def heard(all_of_them: Sequence[Flight], certain: Iterable[tuple[int, int, bool | None]], candidates: joins._Candidates) -> AbstractSet[tuple[str, str]]:
+        told.append(known(all_of_them, certain, candidates))
         return told[-1]
 
     monkeypatch.setattr(joins, "_known", heard)
