@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.budget import OPENING, UNBOUNDED, Budget
-from analyzer.engine.clear import all_told, clear_texts, operations_in_turn
+from analyzer.engine.clear import AtOnce, all_told, clear_texts, operations_in_turn, said_at_once
 from analyzer.engine.forks import PACK, spread
 from analyzer.engine.forwarding import forwarding
 from analyzer.engine.kept import affordable, too_much, unlooked
@@ -138,32 +138,37 @@ def contents(
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), means.fetch, limits, budget, sealed)
     groups = _groups(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
-    by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done, PACK)
+    by_chunk = spread(lambda chunk: [_at_once(tools, group) or _read(tools, group, frozenset()) for group in chunk], chunks, workers, done, PACK)
     read = [by_chunk[place % _CHUNKS][place // _CHUNKS] for place in range(len(groups))]
-    compressed = frozenset().union(*(one.compressed for one in read))
-    for place, one in enumerate(read):
+    compressed = frozenset().union(*(one.compressed for one in read if isinstance(one, _Read)))
+    for place, one in enumerate(read) if compressed else ():
         again = not compressed.isdisjoint(one.plain)  # another client, or the proxy's other leg, said how this shell's streams are packed
         if again and not budget.spent(OPENING):
             read[place] = _read(tools, groups[place], compressed)
-    changed = {identity: message for one in read for identity, message in one.messages.items()}
+    at_length = [one for one in read if isinstance(one, _Read)]
+    changed = {identity: message for one in at_length for identity, message in one.messages.items()}
     messages = {**evidence.messages, **changed} if changed else evidence.messages
     clients = {identity: who.client for identity, who in named.items()}
     methods: dict[str, list[Operation]] = {}
     cim: dict[str, list[CimHalf]] = {}
     forwarded: dict[str, list[ForwardHalf]] = {}
     for one in read:
+        if isinstance(one, AtOnce):
+            for half in one.halves:
+                cim.setdefault(half.exchange, []).append(half)
+            continue
         cim.update(one.cim)
         forwarded.update(one.forwarded)
         methods.update(one.invoked)
         clients.update(one.clients)
     in_turn = operations_in_turn(
-        evidence, {identity: own for one in read for identity, own in one.operations.items()}, {name for one in read for name in one.told}
+        evidence, {identity: own for one in at_length for identity, own in one.operations.items()}, {name for one in read for name in one.told}
     )
     once_each = known_by_answers(once_in_turn(evidence, messages, with_lost(evidence, messages, in_turn), sealed))
     kept, heavy = affordable(once_each, evidence, limits)
     kept += between(evidence, kept)
     place_of = placing(evidence, clients)
-    listings = sorted((listing for one in read for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
+    listings = sorted((listing for one in at_length for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
     built = shells(by_one_clock(evidence, kept), lambda identity: place_of(identity.rstrip("+")), limits.object_bytes, listings)
     if methods:
         own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods})
@@ -172,8 +177,8 @@ def contents(
     other = operations(evidence, messages, cim, place_of) if cim else Found()
     events = forwarding(evidence, messages, forwarded, place_of, limits)
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
-    told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
-    late = sum(one.late for one in read)
+    told = tuple(issue for one in at_length for issue in one.issues if (issue.code, issue.record) not in known)
+    late = sum(one.late for one in at_length)
     told += heavy
     if late:
         first = evidence.captures[0].ordinal if evidence.captures else None
@@ -207,10 +212,18 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
         if one in own and other in own:
             home[root(own[other])] = root(own[one])
     groups: dict[object, list[Talk]] = defaultdict(list)
+    joined = bool(home)
     for identity, ends in own.items():
         talk = Talk(evidence.connections[identity], evidence.exchanges_of.get(identity, ()), evidence.conversations_of.get(identity, ()))
-        groups[root(ends)].append(talk)
+        groups[root(ends) if joined else ends].append(talk)
     return list(groups.values())
+
+
+def _at_once(tools: _Tools, talks: list[Talk]) -> AtOnce | None:
+    """The short way of `_read`."""
+    if tools.sealed is None or tools.budget.spent(OPENING):
+        return None
+    return said_at_once(talks, tools.evidence, tools.sealed, tools.limits)
 
 
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:

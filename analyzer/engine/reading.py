@@ -157,9 +157,11 @@ def opened(found: Evidence, kdc: Kdc, given: Given, settings: Settings, workers:
     conversations = identified(found.conversations, read, named)
     if not secrets.empty:
         conversations = with_keys(verified(found, conversations, replace(secrets, proved=proofs.proofs)), proofs.proofs, tickets, read.messages)
-    by_id = {one.id: one for one in conversations}
+    by_connection = found.conversations_of
+    if conversations is not found.conversations:
+        by_id = {one.id: one for one in conversations}
+        by_connection = {identity: tuple([by_id[one.id] for one in own]) for identity, own in by_connection.items()}
     found = replace(found, issues=(*found.issues, *read.issues))
-    by_connection = {identity: tuple(by_id[one.id] for one in own) for identity, own in found.conversations_of.items()}
     found = replace(
         found,
         messages=read.messages,
