@@ -24,6 +24,7 @@ from analyzer.engine.room import room_of, too_large
 from analyzer.engine.shell_limits import reached
 from analyzer.engine.sides import placing
 from analyzer.engine.ticketing import NOBODY, Named
+from analyzer.engine.together import together
 from analyzer.formats.content import Room, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch
@@ -136,7 +137,7 @@ def contents(
     limits, budget = means.limits, means.budget
     sealed = frozenset([evidence.exchanges[one.exchange].connection for one in evidence.messages.values() if one.protection is Protection.SEALED])
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), means.fetch, limits, budget, sealed)
-    groups = _groups(evidence)
+    groups = together(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
     by_chunk = spread(lambda chunk: [_at_once(tools, group) or _read(tools, group, frozenset()) for group in chunk], chunks, workers, done, PACK)
     read = [by_chunk[place % _CHUNKS][place // _CHUNKS] for place in range(len(groups))]
@@ -194,31 +195,6 @@ def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
     return {one.id: found for one in wanted if (found := credssp_facts(one, evidence.exchanges, tools.keys)) is not None}
 
 
-def _groups(evidence: Evidence) -> list[list[Talk]]:
-    """The WinRM connections, those of one client with one server together: a secret that proved right for one of them most likely opens the others. With them
-    go the other sides of a proxy and other views of the same connections, of which any may have the handshake."""
-    home: dict[object, object] = {}
-
-    def root(name: object) -> object:
-        while home.setdefault(name, name) != name:
-            home[name] = home.setdefault(home[name], home[name])
-            name = home[name]
-        return name
-
-    own = {identity: (connection.client.host, connection.server) for identity, connection in evidence.connections.items() if identity in evidence.winrm}
-    pairs = [(hop.near_connection, hop.far_connection) for hop in evidence.hops]
-    pairs += [(connection.twin_of, identity) for identity, connection in evidence.connections.items() if connection.twin_of is not None]
-    for one, other in pairs:
-        if one in own and other in own:
-            home[root(own[other])] = root(own[one])
-    groups: dict[object, list[Talk]] = defaultdict(list)
-    joined = bool(home)
-    for identity, ends in own.items():
-        talk = Talk(evidence.connections[identity], evidence.exchanges_of.get(identity, ()), evidence.conversations_of.get(identity, ()))
-        groups[root(ends) if joined else ends].append(talk)
-    return list(groups.values())
-
-
 def _at_once(tools: _Tools, talks: list[Talk]) -> AtOnce | None:
     """The short way of `_read`."""
     if tools.sealed is None or tools.budget.spent(OPENING):
@@ -243,7 +219,7 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             full, found = message, text
             if found.operation is not None and not found.by_method:
                 learnt(message.exchange, found.operation.shell_id, out.compressed)
-        elif (at_once := _at_once(tools, out, message, known, text, exchange)) is not None:
+        elif (at_once := _plaintext(tools, out, message, known, text, exchange)) is not None:
             full, found = at_once
         else:
             seen = looked(text, tools.limits)
@@ -264,7 +240,7 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
     return replace(out, **plain, late=late, compressed=out.compressed - compressed, messages=changed)
 
 
-def _at_once(tools: _Tools, out: _Read, message: Message, known: Mapping[str, object], text: str, exchange: Exchange) -> tuple[Message, Said] | None:
+def _plaintext(tools: _Tools, out: _Read, message: Message, known: Mapping[str, object], text: str, exchange: Exchange) -> tuple[Message, Said] | None:
     """The message of a whole plaintext and what it says on its own; None where that depends on other messages, or there are holes in it."""
     body = exchange.request if message.from_client else exchange.response
     if message.protection is not Protection.SEALED or not known.get("opened") or isinstance(body, Absent):
@@ -354,7 +330,7 @@ def _left(tools: _Tools, talks: list[Talk], done: dict[str, Message]) -> int:
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
     """(message id, text) of every body that can be read; they are opened anew, since no plaintext is kept."""
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), fetch, limits)
-    for group in _groups(evidence):
+    for group in together(evidence):
         for message, _, text in _texts(tools, group, {}, {}, {talk.connection.id: Room(room_of(talk.connection, limits)) for talk in group}, None):
             if isinstance(text, str):
                 yield message.id, shown(text)[0]
