@@ -38,6 +38,25 @@ def connections(evidence: Evidence) -> tuple[Connection, ...]:
     return evidence.index.once("winrm connections", lambda: tuple([one for identity, one in every.items() if identity in wanted]))
 
 
+def by_place(evidence: Evidence) -> Mapping[tuple[str, str, int], Sequence[Connection]]:
+    """The same by client host and server endpoint, in order of appearance."""
+    own = connections(evidence)
+    return evidence.index.once("winrm connections by place", lambda: _by_place(own))
+
+
+def _by_place(own: Iterable[Connection]) -> dict[tuple[str, str, int], list[Connection]]:
+    found: dict[tuple[str, str, int], list[Connection]] = {}
+    for one in own:
+        server = one.server
+        place = one.client.host, server.host, server.port
+        known = found.get(place)
+        if known is None:
+            found[place] = [one]
+        else:
+            known.append(one)
+    return found
+
+
 def alike(evidence: Evidence) -> tuple[Kind, ...]:
     """The kinds of the exchanges of WinRM connections."""
     from analyzer.records.kinds import kinds

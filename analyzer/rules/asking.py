@@ -32,13 +32,15 @@ def spoken(evidence: Evidence, *mechanisms: Mechanism, audience: Audience = Audi
     """What clients said themselves to log on: conversations on WinRM connections, without those that a proxy forwarded from a known client. In order of place;
     with ``mechanisms``, only those."""
     own = evidence.index.once(("spoken", audience), lambda: tuple(_spoken(evidence, audience)))
-    return iter(own if not mechanisms else [found for found in own if found.mechanism in mechanisms])
+    if not mechanisms:
+        return iter(own)
+    return iter(evidence.index.once(("spoken", audience, mechanisms), lambda: tuple([found for found in own if found.mechanism in mechanisms])))
 
 
 def _spoken(evidence: Evidence, audience: Audience) -> Iterator[Conversation]:
     wanted, far = evidence.winrm, evidence.far
     for found in evidence.conversations:
-        if found.audience is audience and found.connection in wanted and not any(map(far.__contains__, found.exchanges)):
+        if found.audience is audience and found.connection in wanted and not (far and any(map(far.__contains__, found.exchanges))):
             yield found
 
 

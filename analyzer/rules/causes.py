@@ -4,6 +4,7 @@ A symptom goes when a cause was found on the same client's connections (or the s
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 
 from analyzer.records.finding import Finding, Severity
@@ -40,23 +41,28 @@ def explanations(findings: Sequence[Finding], of_the_user: Mapping[str, tuple[st
 
     ``of_the_user``: what the user's rules explain, by rule.
     """
-    families = {finding.rule.partition(".")[0] for finding in findings}
-    causes = {**symptoms(tuple(family for family in FAMILIES if family in families)), **(of_the_user or {})}
-    known = habits(tuple(family for family in FAMILIES if family in families))
+    told_by = {finding.rule for finding in findings}
+    families = {rule.partition(".")[0] for rule in told_by}
+    causes = _among(told_by, {**symptoms(tuple(family for family in FAMILIES if family in families)), **(of_the_user or {})})
+    known = _among(told_by, habits(tuple(family for family in FAMILIES if family in families)))
     claimed: dict[str, dict[str, Finding]] = {}
     places: dict[str, dict[tuple[str | None, str | None], Finding]] = {}
     for finding in findings:
-        for symptom in known.get(finding.rule, ()):
-            places.setdefault(symptom, {}).setdefault((finding.source, finding.destination), finding)
-        for symptom in causes.get(finding.rule, ()):
-            for connection in finding.connections:
-                claimed.setdefault(symptom, {}).setdefault(connection, finding)
-    failures = any(finding.rule == FALLBACK for finding in findings)
+        rule = finding.rule
+        if rule in known:
+            for symptom in known[rule]:
+                places.setdefault(symptom, {}).setdefault((finding.source, finding.destination), finding)
+        if rule in causes:
+            for symptom in causes[rule]:
+                own = claimed.setdefault(symptom, {})
+                for connection in finding.connections:
+                    own.setdefault(connection, finding)
+    failures = FALLBACK in told_by
     telling = [finding for finding in reversed(findings) if _tells(finding)] if failures else []
     told = {connection: finding for finding in telling for connection in finding.connections}
     services = {(finding.source, finding.destination): finding for finding in telling}
     found: dict[int, tuple[Finding, Finding]] = {}
-    for finding in findings:
+    for finding in [one for one in findings if one.rule in claimed or one.rule in places or one.rule == FALLBACK]:
         own = claimed.get(finding.rule, {})
         cause = next((own[connection] for connection in finding.connections if connection in own), None)
         cause = cause or places.get(finding.rule, {}).get((finding.source, finding.destination))
@@ -65,6 +71,12 @@ def explanations(findings: Sequence[Finding], of_the_user: Mapping[str, tuple[st
         if cause is not None:
             found[id(finding)] = finding, cause
     return [(symptom, _root(cause, found)) for symptom, cause in found.values()]
+
+
+def _among(rules: AbstractSet[str], causes: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Causes and their symptoms, as far as both are told."""
+    found = {cause: [symptom for symptom in named if symptom in rules] for cause, named in causes.items() if cause in rules}
+    return {cause: named for cause, named in found.items() if named}
 
 
 def _tells(finding: Finding) -> bool:

@@ -33,7 +33,9 @@ from analyzer.rules.reading import (
 
 _PACKETS = 32
 _NEW = "HTTP/1.1"
+_ENFORCES = "encryption_enforced"
 _DEMANDS = (401, 407)
+_UPSTREAM = Role.UPSTREAM_LEG
 
 
 class Proxy(Struct, frozen=True, gc=False):
@@ -58,6 +60,22 @@ class Requirement(Struct, frozen=True, gc=False):
     proof: Proof
     unit: str
     rules: tuple[str, ...] = ()
+
+
+class _Asked(Struct, frozen=True, gc=False):
+    """A requirement, the rules that fail it, those that do where nothing else explains them, and what is said where nothing was seen."""
+
+    requirement: Requirement
+    rules: frozenset[str]
+    alone: frozenset[str]
+    failed_by: frozenset[str]
+    """Both of them."""
+    untested: Check
+
+
+def _asked(one: Requirement) -> _Asked:
+    rules, alone = rules_of(one), alone_of(one)
+    return _Asked(one, rules, alone, rules | alone, Check(one.name, Verdict.NOT_SEEN, 0, "", (), one.sentence))
 
 
 def _hops(evidence: Evidence, proxy: Proxy) -> Iterator[tuple[Exchange, Exchange]]:
@@ -148,7 +166,7 @@ REQUIREMENTS = (
     Requirement("keeps_open_after_success", microsoft.KEEP_OPEN, _keeps_open, "handshake"),
     Requirement("connection_persistence", microsoft.PERSISTENCE, _served_without_new_handshake, "exchange"),
     Requirement("affinity", microsoft.SAME_CONNECTION, _affinity, "exchange"),
-    Requirement("encryption_enforced", microsoft.ENFORCE_ENCRYPTION, _encryption, "request"),
+    Requirement(_ENFORCES, microsoft.ENFORCE_ENCRYPTION, _encryption, "request"),
     Requirement("proxy_auth_over_https", microsoft.PROXY_LOGON_NEEDS_HTTPS, _proxy_authentication, "request"),
     Requirement("no_foreign_request", microsoft.ANOTHER_CLIENT, _no_foreign, "request"),
 )
@@ -177,8 +195,8 @@ def scorecards(evidence: Evidence, findings: Sequence[Finding], told: Sequence[F
     if not parties:
         return ()
     inside = {one.tunnel_of: identity for identity, one in evidence.connections.items() if one.tunnel_of is not None}
-    failing = [(one, rules_of(one), alone_of(one)) for one in REQUIREMENTS]
-    failed_by = {rule for _, rules, alone in failing for rule in (*rules, *alone)}
+    failing = [_asked(one) for one in REQUIREMENTS]
+    failed_by = frozenset().union(*[one.failed_by for one in failing])
     against: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.rule in failed_by:
@@ -187,8 +205,9 @@ def scorecards(evidence: Evidence, findings: Sequence[Finding], told: Sequence[F
     made = []
     for party in parties:
         for proxy in _proxies(evidence, party, routes):
-            own = _about(evidence, proxy, against.get(party.id, ()))
-            checks = tuple([_check(evidence, proxy, rule, own, kept) for rule in failing])
+            own = _about(evidence, proxy, against[party.id]) if party.id in against else ()
+            by, unseen = {finding.rule for finding in own}, not proxy.near and not evidence.far  # what is kept is seen on the clients' side, or on both
+            checks = tuple([one.untested if unseen and one.failed_by.isdisjoint(by) else _check(evidence, proxy, one, own, kept) for one in failing])
             made.append(_scorecard(evidence, party, proxy, checks))
     return tuple(made)
 
@@ -197,6 +216,10 @@ def responsible(evidence: Evidence, finding: Finding, inside: Mapping[str, str])
     """The id of the party that a finding is about: the proxy between the connections that it names, else the one at the server's end of the first of them (at
     the client's end, where that is the proxy's server side). In a chain a finding fails its owner only. ``inside``: tunnels and what they carry."""
     ends = evidence.story.ends
+    if len(finding.connections) == 1 and not inside:  # as most findings
+        only = finding.connections[0]
+        own = ends.get(only)
+        return None if own is None else own[0] if own[0] == own[1] or evidence.roles.get(only) is _UPSTREAM else own[1]
     named = [identity for one in finding.connections for identity in (one, inside.get(one, "")) if identity in ends]
     if not named:
         return None
@@ -204,14 +227,14 @@ def responsible(evidence: Evidence, finding: Finding, inside: Mapping[str, str])
     if len(both) == 1:
         return both.pop()
     opener, listener = ends[named[0]]
-    return opener if evidence.roles.get(named[0]) is Role.UPSTREAM_LEG and not (both and opener not in both) else listener
+    return opener if evidence.roles.get(named[0]) is _UPSTREAM and not (both and opener not in both) else listener
 
 
 def _proxies(evidence: Evidence, party: Party, of: Mapping[str, Sequence[int]]) -> Iterator[Proxy]:
     """A party in each of its kinds: a squid that tunnels some connections and forwards others is looked at twice. ``of``: the places of the routes of a
     client's connection."""
     kinds: dict[str, list[Route]] = {}
-    for place in sorted({place for identity in party.near for place in of.get(identity, ())}):
+    for place in sorted({place for identity in party.near for place in of.get(identity, ())}) if of else ():
         route = evidence.routes[place]
         kinds.setdefault(route.kind, []).append(route)
     for kind, routes in kinds.items():
@@ -243,10 +266,10 @@ def _scorecard(evidence: Evidence, party: Party, proxy: Proxy, checks: tuple[Che
         proxy_host=host,
         kind=proxy.kind,
         product=party.product,
-        routes=tuple(route.id for route in proxy.routes),
+        routes=tuple([route.id for route in proxy.routes]),
         client_connections=proxy.near,
         upstream_connections=proxy.far,
-        exchanges=sum(1 for _ in _hops(evidence, proxy)),
+        exchanges=len(list(_hops(evidence, proxy))) if proxy.near else 0,
         checks=checks,
     )
 
@@ -254,26 +277,27 @@ def _scorecard(evidence: Evidence, party: Party, proxy: Proxy, checks: tuple[Che
 def _check(
     evidence: Evidence,
     proxy: Proxy,
-    asked: tuple[Requirement, frozenset[str], frozenset[str]],
+    asked: "_Asked",
     against: Sequence[Finding],
     kept: "_Kept",
 ) -> Check:
-    """``asked``: the requirement, the rules that fail it, and those that do where nothing else explains them."""
-    requirement, rules, alone = asked
-    failures = [finding for finding in against if finding.rule in rules or (finding.rule in alone and finding in kept)]
+    requirement, rules, alone = asked.requirement, asked.rules, asked.alone
+    failures = [finding for finding in against if finding.rule in rules or (finding.rule in alone and finding in kept)] if against else ()
     if failures:
         cited = [cause for finding in failures for cause in ([finding] if finding in kept else kept.causes(finding))]
         detail = ", ".join(dict.fromkeys(finding.rule for finding in cited))
         packets = tuple(sorted({key for finding in failures for key in finding.packets}))[:_PACKETS]
         return Check(requirement.name, Verdict.FAIL, len(failures), detail, packets, requirement.sentence)
-    tunnels = [evidence.connections[identity] for identity in proxy.near if evidence.connections[identity].protocol == "tls"]
-    if requirement.name == "encryption_enforced" and tunnels:
+    if not proxy.near and not evidence.far:
+        return asked.untested
+    enforces = requirement.name == _ENFORCES
+    tunnels = [evidence.connections[identity] for identity in proxy.near if evidence.connections[identity].protocol == "tls"] if enforces else ()
+    if tunnels:
         keys = tuple(connection.packets[0] for connection in tunnels if connection.packets)
         return Check(requirement.name, Verdict.PASS, len(tunnels), f"{counted(len(tunnels), 'TLS connection')} verified", keys[:_PACKETS], requirement.sentence)
-    both = proxy.near or evidence.far  # what is kept is seen on the clients' side, or on both
-    proofs = list(requirement.proof(evidence, proxy)) if both else []
+    proofs = list(requirement.proof(evidence, proxy))
     if not proofs:
-        return Check(requirement.name, Verdict.NOT_SEEN, 0, "", (), requirement.sentence)
+        return asked.untested
     packets = tuple(key for exchange in proofs for key in first_packet(request(exchange)))[:_PACKETS]
     return Check(requirement.name, Verdict.PASS, len(proofs), f"{counted(len(proofs), requirement.unit)} verified", packets, requirement.sentence)
 

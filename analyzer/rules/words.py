@@ -9,7 +9,10 @@ from analyzer.records.transport import Connection
 
 def name(connection: Connection) -> str:
     """A connection for a sentence: ``c3 (10.1.2.9:50111 to 10.1.3.3:3128)``."""
-    return f"{connection.id} ({connection.client} to {connection.server})"
+    client, server = connection.client, connection.server
+    if ":" in client.host or ":" in server.host:
+        return f"{connection.id} ({client} to {server})"
+    return f"{connection.id} ({client.host}:{client.port} to {server.host}:{server.port})"
 
 
 def packet(evidence: Evidence, key: int) -> str:
@@ -28,7 +31,7 @@ def seconds(ns: int) -> str:
 
 def listed(words: Iterable[str], most: int = 6) -> str:
     """Distinct words for a sentence, in order of appearance, the rest counted."""
-    distinct = list(dict.fromkeys(words))
+    distinct: list[str] = words if isinstance(words, list) and len(words) == 1 else list(dict.fromkeys(words))
     if len(distinct) == 1:
         return distinct[0]
     rest = len(distinct) - most

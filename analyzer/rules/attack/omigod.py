@@ -50,7 +50,8 @@ def see(evidence: Evidence) -> Signs[Served]:
     """One sign for each connection with requests that were served."""
     bare = cache(partial(_bare_to, evidence, {one.id for one in asked_with(evidence, "authorization")}))
     asks_who = {one.id for one in asked_with(evidence, "wsmanidentify")}
-    legs = {identity for identity in evidence.winrm if role(evidence, identity) in _LEGS}
+    accepted = {found.connection for found in evidence.conversations if found.outcome is Outcome.ACCEPTED}
+    legs = {identity for identity in evidence.winrm - accepted if role(evidence, identity) in _LEGS}
     own = [one for one in of_kinds(evidence, _is_served) if one.connection in legs and one.position <= bare(one.connection) and one.id not in asks_who]
     forwarders = {evidence.connections[hop.near_connection].server for hop in evidence.hops} if own else set()
     for _, group in groupby(own, attrgetter("connection")):

@@ -18,12 +18,12 @@ References
     be re-authenticated, which might affect performance."
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache, partial
 
 from analyzer.records.auth import Conversation
-from analyzer.records.candidates import connections
+from analyzer.records.candidates import by_place
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules import microsoft
@@ -83,11 +83,12 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Work]:
 
 def _with_enough(evidence: Evidence, least: float) -> frozenset[str]:
     """The connections between hosts with so many exchanges: the programs of others cannot have as many requests."""
-    numbers: Counter[tuple[str, str, int]] = Counter()
-    for one in connections(evidence):
-        numbers[one.client.host, one.server.host, one.server.port] += len(evidence.exchanges_of.get(one.id, ()))
-    most = max(numbers.values(), default=0)
-    return frozenset([one.id for one in connections(evidence) if numbers[one.client.host, one.server.host, one.server.port] >= least] if most >= least else ())
+    of = evidence.exchanges_of
+    found: list[str] = []
+    for group in by_place(evidence).values():
+        if sum([len(of.get(one.id, ())) for one in group]) >= least:
+            found += [one.id for one in group]
+    return frozenset(found)
 
 
 def _is_one_shot(work: Work) -> bool:

@@ -16,7 +16,8 @@ References
     RFC 4120 section 10; MS-NLMP 3.3.2.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 
 from analyzer.records.auth import Audience, Mechanism, Step
 from analyzer.records.proxy import Role
@@ -24,6 +25,8 @@ from analyzer.records.transport import Connection
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import identity, name, owner, packets_of, response, role, status
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
+
+_PROVE = (Mechanism.NTLM, Mechanism.KERBEROS)
 
 
 class Use(Fact, frozen=True):
@@ -41,14 +44,13 @@ class Twice(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Twice]:
+    proofs = list(_proofs(evidence))
+    often = Counter([digest for _, _, digest in proofs])
     uses: dict[tuple[bytes, str, int], list[Use]] = defaultdict(list)
-    for conversation in evidence.conversations:
-        if conversation.connection not in evidence.winrm or conversation.audience is not Audience.SERVER:
-            continue
-        connection = evidence.connections[conversation.connection]
-        for step in conversation.steps if connection.twin_of is None else ():
-            if _is_proof(step) and step.token is not None and status(evidence.exchanges[step.exchange]) is not None:
-                uses[step.token.digest, connection.server.host, connection.server.port].append(Use(connection, step))
+    for carrier, step, digest in proofs if len(often) < len(proofs) else ():
+        connection = evidence.connections[carrier]
+        if often[digest] > 1 and connection.twin_of is None and status(evidence.exchanges[step.exchange]) is not None:
+            uses[digest, connection.server.host, connection.server.port].append(Use(connection, step))
     for one, *others in uses.values():
         other = next((use for use in others if use.connection.id != one.connection.id and _are_two(evidence, one, use)), None)
         if other is not None:
@@ -57,10 +59,15 @@ def see(evidence: Evidence) -> Signs[Twice]:
             yield Sign(Twice(one, other), tuple(found.id for found in exchanges), packets_of(exchanges), (one.connection.id, other.connection.id), user)
 
 
-def _is_proof(step: Step) -> bool:
-    token = step.token
-    own = token is not None and step.from_client and bool(step.packets)
-    return own and token is not None and token.step == "authenticate" and token.mechanism in (Mechanism.NTLM, Mechanism.KERBEROS)
+def _proofs(evidence: Evidence) -> Iterator[tuple[str, Step, bytes]]:
+    """The tokens that prove who a client of WinRM is, each with its connection and its digest."""
+    server, wanted = Audience.SERVER, evidence.winrm
+    for conversation in evidence.conversations:
+        if conversation.audience is server and conversation.connection in wanted:
+            for step in conversation.steps:
+                token = step.token
+                if token is not None and step.from_client and step.packets and token.step == "authenticate" and token.mechanism in _PROVE:
+                    yield conversation.connection, step, token.digest
 
 
 def _are_two(evidence: Evidence, one: Use, other: Use) -> bool:

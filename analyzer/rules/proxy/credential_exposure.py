@@ -17,7 +17,7 @@ References
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.story import Kind, Logon, Party
@@ -39,37 +39,37 @@ class Seen(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Seen]:
     """One sign for each logon and proxy on its way."""
+    proxy, server = Kind.PROXY, Audience.SERVER
+    proxies = [party for party in evidence.story.parties if party.kind is proxy]
+    if not proxies:
+        return
     spoken = {one.id: one for one in evidence.conversations}
     ended = {route.client_connection for route in evidence.routes if route.kind == _INTERCEPTS}
     passing: dict[str, list[int]] = {}
     for place, logon in enumerate(evidence.story.logons):
-        for identity in (logon.client_connection, *logon.server_connections) if _is_told(logon) else ():
-            passing.setdefault(identity, []).append(place)
-    for party in evidence.story.parties:
-        if party.kind is not Kind.PROXY:
-            continue
+        if logon.audience is server and logon.mechanism.exposes is not None:
+            for identity in (logon.client_connection, *logon.server_connections):
+                passing.setdefault(identity, []).append(place)
+    for party in proxies:
         places = {place for identity in (*party.near, *party.far) for place in passing.get(identity, ())}
         near, far = (frozenset(party.near), frozenset(party.far)) if len(places) > 1 else (party.near, party.far)
-        for logon in (evidence.story.logons[place] for place in sorted(places)):
+        for place in sorted(places):
+            logon = evidence.story.logons[place]
             way = (logon.client_connection, *logon.server_connections)
             own = [identity for identity in way if identity in near] or [identity for identity in way if identity in far]
             if own and _could_read(evidence, [identity for identity in way if identity in near or identity in far], ended):
                 yield _sign(spoken, Seen(party, logon, own[0]))
 
 
-def _is_told(logon: Logon) -> bool:
-    return logon.audience is Audience.SERVER and logon.mechanism.exposes is not None
-
-
 def _could_read(evidence: Evidence, way: list[str], ended: set[str]) -> bool:
     """One of its sides is not TLS, or TLS ends at it."""
-    return any(evidence.connections[identity].protocol != "tls" or identity in ended for identity in way)
+    return bool([identity for identity in way if evidence.connections[identity].protocol != "tls" or identity in ended])
 
 
 def _sign(spoken: Mapping[str, Conversation], seen: Seen) -> Sign[Seen]:
     own = [one for identity in seen.logon.conversations if (one := spoken[identity]).connection == seen.connection]
     packets = [step.packets[0] for one in own for step in one.steps if step.from_client and step.packets and step.token is not None]
-    exchanges = tuple(one.exchanges[-1] for one in own)
+    exchanges = tuple([one.exchanges[-1] for one in own])
     return Sign(seen, exchanges, tuple(packets or seen.logon.packets[:1]), (seen.connection,), account(seen.logon))
 
 
@@ -85,16 +85,22 @@ def _proxy(tell: Tell[Seen]) -> str:
 
 def why(tell: Tell[Seen]) -> str:
     evidence, facts = tell.evidence, tell.facts
-    kinds = Counter(f"{seen.logon.mechanism.shown} ({seen.logon.mechanism.exposes})" for seen in facts)
-    tunnels = sum(evidence.connections[identity].protocol == "tls" and evidence.connections[identity].tunnel_of is not None for identity in facts[0].party.near)
+    near = [evidence.connections[identity] for identity in facts[0].party.near]
+    tunnels = len([one for one in near if one.protocol == "tls" and one.tunnel_of is not None])
     text = (
         f"The proxy {_proxy(tell)} saw {counted(len(facts), 'logon')} to servers that it could read: "
-        f"{listed(f'{number} with {kind}' for kind, number in kinds.items())}{f', of {listed(tell.users)}' if tell.users else ''}. The first is on "
+        f"{_kinds(facts)}{f', of {listed(tell.users)}' if tell.users else ''}. The first is on "
         f"{name(evidence.connections[facts[0].connection])}, {tell.packet(tell.first.packets[0])}."
     )
     if _is_claimed(tell):
         text += " That it is a proxy is told by a field such as Via alone, which any sender can write."
     return text + (f" It saw nothing of what was in {counted(tunnels, 'TLS tunnel')}." if tunnels else "")
+
+
+def _kinds(facts: Sequence[Seen]) -> str:
+    """How many logons of each kind."""
+    kinds = [f"{seen.logon.mechanism.shown} ({seen.logon.mechanism.exposes})" for seen in facts]
+    return f"1 with {kinds[0]}" if len(kinds) == 1 else listed([f"{number} with {kind}" for kind, number in Counter(kinds).items()])
 
 
 @once

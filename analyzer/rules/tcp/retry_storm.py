@@ -21,13 +21,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from analyzer.records.candidates import connections
+from analyzer.records.candidates import by_place, connections
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Kind, Result
 from analyzer.records.transport import Connection
 from analyzer.rules.asking import server_words
-from analyzer.rules.reading import counted, grouped, identity, listed, name, request, role, status, succeeded, wants_a_close
+from analyzer.rules.reading import counted, identity, listed, name, request, role, status, succeeded, wants_a_close
 from analyzer.rules.tcp._endings import agent
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
@@ -51,8 +51,10 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Tried]:
     refused = {logon.client_connection for logon in evidence.story.logons if logon.outcome is Result.REFUSED}
     carried = {one.tunnel_of: one.id for one in evidence.connections.values() if one.tunnel_of is not None}
     groups: dict[_Program, list[Connection]] = defaultdict(list)
-    tried = grouped([one for one in connections(evidence) if _is_tried(evidence, one)], lambda one: one)
-    often = {connection.id for group in tried.values() if len(group) > values["most"] for connection in group}
+    often: set[str] = set()
+    for every in by_place(evidence).values():
+        tried = [one.id for one in every if _is_tried(evidence, one)] if len(every) > values["most"] else ()
+        often.update(tried if len(tried) > values["most"] else ())
     for connection in connections(evidence) if often else ():
         if connection.id not in often:
             continue

@@ -13,6 +13,7 @@ References
     MS-WSMV section 2.1; RFC 8446 section 6.
 """
 
+from analyzer.records.candidates import connections, with_status
 from analyzer.records.http import Exchange
 from analyzer.records.tls import Alert
 from analyzer.records.transport import Connection, Side
@@ -39,9 +40,12 @@ class Misplaced(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Misplaced]:
     """The first request of each such connection."""
-    for connection in evidence.connections.values():
+    refused = {one.connection for one in with_status(evidence, *_BAD_REQUEST)}
+    for connection in connections(evidence):
+        if connection.tls is None and connection.to_client.size and connection.id not in refused:  # as nearly all
+            continue
         exchanges = evidence.exchanges_of.get(connection.id, ())
-        if connection.id not in evidence.winrm or connection.protocol != "http" or not exchanges or request(exchanges[0]) is None:
+        if connection.protocol != "http" or not exchanges or request(exchanges[0]) is None:
             continue
         first = exchanges[0]
         alert = connection.tls.alerts[0] if connection.tls is not None and connection.tls.alerts else None
