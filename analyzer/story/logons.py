@@ -168,8 +168,10 @@ def _logon(evidence: Evidence, identity: str, spoken: Conversation, onward: Sequ
         first_ns=spoken.first_ns,
         last_ns=spoken.last_ns,
         certainty=certainty,
-        conversations=tuple([one.id for one in carried]),
-        exchanges=tuple(dict.fromkeys([exchange for one in carried for exchange in one.exchanges])),
+        conversations=tuple([one.id for one in carried]) if onward else (spoken.id,),
+        exchanges=tuple(dict.fromkeys([exchange for one in carried for exchange in one.exchanges]))
+        if onward or len(spoken.exchanges) > 1
+        else spoken.exchanges,
         packets=tuple(sorted(steps))[:_PACKETS],
         spn=spoken.spn or (next((one.spn for one in onward if one.spn), None) if onward else None) or spoken.target_name,
         verifies=spoken.verifies if not onward else next((one.verifies for one in carried if one.verifies is not None), None),
