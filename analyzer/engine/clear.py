@@ -48,26 +48,40 @@ class AtOnce(NamedTuple):
 def said_at_once(talks: Iterable[Talk], evidence: Evidence, sealed: AbstractSet[str], limits: Limits) -> AtOnce | None:
     """What these connections give where all of them are so, and say nothing else, as nearly all where nothing is encrypted; else None. ``sealed``: connections
     with encrypted messages."""
+    once = evidence.index.once("seen once", lambda: not evidence.hops and not any(one.twin_of is not None for one in evidence.connections.values()))
     out = AtOnce([], [], [])
     for talk in talks:
         identity = talk.connection.id
         own = None if identity in sealed else evidence.said.get(identity)
-        if own is None or not all_told(own, limits):
+        if own is None or not _add(out, own, limits, once=once):
             return None
         out.told.append(identity)
-        before: str | None = None
-        for found in own.said:
+    return out
+
+
+def _add(out: AtOnce, own: InTurn, limits: Limits, *, once: bool) -> bool:
+    """Adds what one connection gives; False where it is not so. ``once``: an answer whose request asks for nothing of that kind is not told (`operations`)."""
+    shell_id: str | None = None
+    asked_in: str | None = None
+    for message, found in zip(own.messages, own.said, strict=True):
+        if found is None or message.size > limits.opened_bytes:
+            if message.protection in _READABLE:
+                return False
             if found is None:
                 continue
-            if found.by_method or found.forwarded is not None or found.listing is not None:
-                return None
-            operation = found.operation
-            if operation is not None and operation.shell_id and operation.shell_id != before:
-                before = operation.shell_id
-                out.plain.append(before)
-            if found.cim is not None:
-                out.halves.append(found.cim)
-    return out
+        if found.by_method or found.forwarded is not None or found.listing is not None:
+            return False
+        operation, half = found.operation, found.cim
+        if operation is not None and operation.shell_id and operation.shell_id != shell_id:
+            shell_id = operation.shell_id
+            out.plain.append(shell_id)
+        if half is None:
+            continue
+        if half.from_client:
+            asked_in = half.exchange
+        if not once or half.limit is not None or half.exchange == asked_in:
+            out.halves.append(half)
+    return True
 
 
 def _by_exchange(exchanges: Iterable[Exchange], own: InTurn) -> list[Sequence[Operation]]:

@@ -170,7 +170,7 @@ def contents(
     kept += between(evidence, kept)
     place_of = placing(evidence, clients)
     listings = sorted((listing for one in at_length for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
-    built = shells(by_one_clock(evidence, kept), lambda identity: place_of(identity.rstrip("+")), limits.object_bytes, listings)
+    built = shells(by_one_clock(evidence, kept), place_of, limits.object_bytes, listings)
     if methods:
         own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods})
         called = ran(own, {item.exchange: place_of(item.exchange) for item in own})

@@ -47,15 +47,15 @@ def sides_of(evidence: Evidence) -> Sides:
 
 
 def placing(evidence: Evidence, clients: Mapping[str, str]) -> Callable[[str], Place]:
-    """Where exchanges belong, by their ids. Of those that no proxy is known to have forwarded, all of a connection between the beginnings of two logons
-    belong to one place, which is told once."""
+    """Where exchanges belong, by their ids; those that were added for what is lost, where the ones before them do. Of those that no proxy is known to have
+    forwarded, all of a connection between the beginnings of two logons belong to one place, which is told once."""
     sides, hops = sides_of(evidence), bool(evidence.hops)
     starts: dict[str, list[int]] = {}
     known: dict[tuple[str, int, int], Place] = {}
 
     def place(identity: str) -> Place:
-        exchange = evidence.exchanges[identity]
-        if hops and (identity in evidence.far or identity in evidence.near):
+        exchange = evidence.exchanges.get(identity) or evidence.exchanges[identity.rstrip("+")]
+        if hops and (exchange.id in evidence.far or exchange.id in evidence.near):
             return place_of(evidence, exchange, clients, sides)
         begins = starts.get(exchange.connection)
         if begins is None:

@@ -96,7 +96,8 @@ def _options(
         active: list[int] = []
         for index in members:
             begin = begins[index]
-            active = [other for other in active if _under_way(flights[other], begin, clocks)][-_ACTIVE:]
+            if active:
+                active = [other for other in active if _under_way(flights[other], begin, clocks)][-_ACTIVE:]
             if active and index not in fars:
                 for other in active:
                     if other not in nears and _possible(flights[other], flights[index], known, clocks):

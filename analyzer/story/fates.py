@@ -188,8 +188,11 @@ def asked_from(evidence: Evidence, exchange: Exchange) -> str | None:
     if evidence.roles.get(connection.id) is not Role.UPSTREAM_LEG:
         return connection.client.host
     asked = request(exchange)
-    told = [part for value in header_values(asked, "x-forwarded-for") for part in value.split(",")]
-    pairs = [part for value in header_values(asked, "forwarded") for part in re.split(r"[;,]", value)]
+    listed, described = header_values(asked, "x-forwarded-for"), header_values(asked, "forwarded")
+    if not listed and not described:
+        return None
+    told = [part for value in listed for part in value.split(",")]
+    pairs = [part for value in described for part in re.split(r"[;,]", value)]
     told += [pair.partition("=")[2] for pair in pairs if pair.strip().lower().startswith("for=")]
     hosts = {host for part in told if (host := _host(part))}
     return hosts.pop() if len(hosts) == 1 else None

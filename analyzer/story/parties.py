@@ -8,6 +8,7 @@ response that the far one lacks, or of the far request that the near one lacks.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 from typing import NamedTuple
 
 from analyzer.formats.gateways import is_gateway
@@ -121,7 +122,7 @@ class _Found:
             certainty=Certainty.PROVED if socks or self._is_proved(kind, near, far) else Certainty.INFERRED,
             near=tuple([connection.id for connection in near]),
             far=tuple([connection.id for connection in far]),
-            packets=tuple([connection.packets[0] for own in (near, far) for connection in own if connection.packets][:_NAMES]),
+            packets=tuple(islice((connection.packets[0] for connection in chain(near, far) if connection.packets), _NAMES)),
         )
 
     def _of_one_connection(self, identity: str, far: Connection) -> Party:
@@ -132,7 +133,7 @@ class _Found:
             hosts=(far.client.host,),
             certainty=Certainty.PROVED if far.id in self.onward else Certainty.INFERRED,
             far=(far.id,),
-            packets=tuple(far.packets[:1]),
+            packets=(far.packets[0],) if far.packets else (),
         )
 
     def _is_proved(self, kind: Kind, near: Iterable[Connection], far: Iterable[Connection]) -> bool:
