@@ -35,7 +35,7 @@ from analyzer.formats.prefaces import preface
 from analyzer.formats.reader import Fetch
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, imitates_tls, tls_facts
-from analyzer.http.exchanges import Parsed, Readers, Tunnel, most_exchanges, parse, readers_of
+from analyzer.http.exchanges import AT_LEAST, Parsed, Readers, Tunnel, most_exchanges, parse, readers_of
 from analyzer.http.http2 import Start, speaks_http2, upgraded
 from analyzer.http.http2 import parse as parse_http2
 from analyzer.proxy.healing import lent
@@ -134,21 +134,10 @@ def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
     return tuple(out)
 
 
-def shards(all_work: Sequence[Work], count: int) -> tuple[tuple[Work, ...], ...]:
-    """The work cut into ``count`` shards that hold about as many bytes each."""
-    out: list[list[Work]] = [[] for _ in range(max(count, 1))]
-    sizes = [0] * len(out)
-    weights = list(map(weight, all_work))
-    for number in sorted(range(len(weights)), key=weights.__getitem__, reverse=True):
-        smallest = sizes.index(min(sizes))
-        out[smallest].append(all_work[number])
-        sizes[smallest] += weights[number] + 1
-    return tuple(tuple(shard) for shard in out)
-
-
 def weight(item: Work) -> int:
     """Bytes of payload that its flows hold."""
-    return sum([sum(flow.segments.size) for flow in item.flows])
+    flows = item.flows
+    return sum(flows[0].segments.size) if len(flows) == 1 else sum([sum(flow.segments.size) for flow in flows])
 
 
 def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = None) -> tuple[Talk, ...]:
@@ -172,7 +161,8 @@ def _item(item: Work, tools: Tools) -> list[Talk]:
     """One connection, with what its other views have."""
     over = tools.budget.over(READING)
     made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits, over)
-    issues += tuple([replace(note, record=made.id) for note in item.notes]) + stray_syns(made.id, item.strays) + reuse(made.id, item.reuses)
+    if item.notes or item.strays or item.reuses is not None:
+        issues += tuple([replace(note, record=made.id) for note in item.notes]) + stray_syns(made.id, item.strays) + reuse(made.id, item.reuses)
     if item.twin_of is not None:
         made = replace(made, twin_of=connection_id(item.twin_of))
     for number, view in item.views[: tools.limits.views]:
@@ -244,8 +234,11 @@ def _said(
     """What a connection says in HTTP, and the tunnel in it."""
     readers = readers_of(made, fetch, known)
     parsed = _parsed(made, fetch, limits, budget.over(READING), readers)
-    exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
-    complaints = [*issues, *parsed.issues, *left]
+    exchanges = parsed.exchanges
+    complaints = [*issues, *parsed.issues]
+    if len(exchanges) > AT_LEAST:
+        exchanges, left = cut(made, exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
+        complaints += left
     most = room_of(made, limits)
     room = Room(most)
     read = bodies(made, exchanges, readers, fetch, limits, room, budget)
@@ -253,7 +246,8 @@ def _said(
     if read.exchanges < len(exchanges):
         exchanges, left = cut(made, exchanges, read.exchanges, budget.told())
         complaints += left
-    complaints += [too_large(made, limits)] if room.full else []
+    if room.full:
+        complaints.append(too_large(made, limits))
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
     unpacked = -1 if room.full else most - room.left
