@@ -175,8 +175,10 @@ def _item(item: Work, tools: Tools) -> list[Talk]:
     return _read(made, issues, tools, tools.limits.tunnel_depth)
 
 
-def unread_connections(todo: Sequence[Work], talks: Iterable[Talk], budget: Budget) -> tuple[Issue, ...]:
+def unread_connections(todo: Sequence[Work], talks: Sequence[Talk], budget: Budget) -> tuple[Issue, ...]:
     """The issue of the connections that there was no time for."""
+    if sum([item.connection.tunnel_of is None for item in talks]) == len(todo):
+        return ()
     read = {_place(item.connection.id)[0] for item in talks}
     left = [item for item in todo if item.number not in read]
     if not left:
