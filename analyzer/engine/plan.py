@@ -124,6 +124,8 @@ def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
     whole = together(untangled(flows))
     found = threads(whole.flows)
     groups = {number: group for group in same(found, whole.flows) for number in group}
+    if not (groups or whole.strays or whole.reused or whole.notes) and all(thread.twin_of is None for thread in found):  # seen once, nothing odd
+        return tuple([Work(number, (whole.flows[own],), None) for number, (own, _) in enumerate(found, 1)])
     out = []
     for number, (own, twin_of) in enumerate(found, 1):
         views = tuple((other, (whole.flows[found[other - 1].flow],)) for other in groups.get(number, ()) if other != number)
