@@ -60,7 +60,7 @@ from analyzer.story.silence import unanswered
 from analyzer.transport.complements import together
 from analyzer.transport.connections import connection
 from analyzer.transport.healing import borrowed, healed
-from analyzer.transport.prefaces import unprefaced
+from analyzer.transport.prefaces import begins_in_http, unprefaced
 from analyzer.transport.strays import reuse, stray_syns, untangled
 from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
@@ -193,6 +193,21 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     """One connection; a CONNECT tunnel in it is read as a connection of its own, to the host ``wanted``."""
     fetch, limits = tools.fetch, tools.limits
     readers = readers_of(made, fetch)
+    if made.protocol != "http" or not begins_in_http(*readers):  # else nothing is around it
+        made, issues, readers = _bare(made, issues, readers, tools, wanted)
+        if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch, readers)):
+            opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
+            return [Talk(made, (), (), (), (*issues, *opaque))]
+    found, tunnel = _said(made, issues, fetch, limits, tools.budget, readers)
+    if tunnel is None:
+        return [found]
+    outer = replace(made, protocol="connect")
+    return [found._replace(connection=outer), *_tunnel(outer, tunnel, tools, depth)]
+
+
+def _bare(made: Connection, issues: tuple[Issue, ...], readers: Readers, tools: Tools, wanted: str | None) -> tuple[Connection, tuple[Issue, ...], Readers]:
+    """A connection behind its prefaces, and inside of its TLS where that can be opened."""
+    fetch, limits = tools.fetch, tools.limits
     made = unprefaced(made, fetch, limits, readers)
     readers = readers_of(made, fetch, readers)
     if len(made.prefaces) >= limits.prefaces and preface(*readers) is not None:
@@ -209,14 +224,7 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
         except OSError as error:  # the disk is full, or no file can be opened any more
             why = f"decrypted bytes could not be kept in a temporary file: {error.strerror or error}"
             issues = (*issues, Issue("tcp.limit", why, made.id, made.capture))
-    if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch, readers)):
-        opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
-        return [Talk(made, (), (), (), (*issues, *opaque))]
-    found, tunnel = _said(made, issues, fetch, limits, tools.budget, readers)
-    if tunnel is None:
-        return [found]
-    outer = replace(made, protocol="connect")
-    return [found._replace(connection=outer), *_tunnel(outer, tunnel, tools, depth)]
+    return made, issues, readers
 
 
 def _parsed(made: Connection, fetch: Fetch, limits: Limits, over: Spent, readers: Readers) -> Parsed:

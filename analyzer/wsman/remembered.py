@@ -69,12 +69,16 @@ class _ChangedError(Exception):
 
 def _form(record: Struct, kinds: Sequence[int], last: int = -1) -> Form:
     """What makes records like this one."""
-    fields, fills = _record(record, kinds)
+    return _filled(type(record), *_record(record, kinds), last)
+
+
+def _filled(kind: type | None, fields: Sequence[object], fills: list[tuple[int, Fill]], last: int = -1) -> Form:
+    """What makes the record, or the tuple (None), with these fields; ``fills``: of those that have values in them."""
     ids = [(at, fill.number) for at, fill in fills if isinstance(fill, _IdAlone) and not fill.upper]
     upper = [(at, fill.number) for at, fill in fills if isinstance(fill, _IdAlone) and fill.upper]
     texts = [(at, fill.number) for at, fill in fills if isinstance(fill, _TextAlone)]
     others = [(at, fill) for at, fill in fills if not isinstance(fill, (_IdAlone, _TextAlone))]
-    return Form(type(record), fields, (ids, upper, texts), others, last)
+    return Form(kind, fields, (ids, upper, texts), others, last)
 
 
 class _IdAlone(Struct, frozen=True):
@@ -265,19 +269,11 @@ def _fill(value: object, kinds: Sequence[int]) -> Fill | None:
     if isinstance(value, bytes):
         return _of_bytes(value, kinds)
     if isinstance(value, tuple):
-        fills = [_fill(one, kinds) for one in value]
-        if not any(fills):
-            return None
-        parts = list(zip(value, fills, strict=True))
-        return lambda ids, texts: tuple([one if fill is None else fill(ids, texts) for one, fill in parts])
+        inside = [(at, fill) for at, one in enumerate(value) if (fill := _fill(one, kinds)) is not None]
+        return _filled(None, value, inside) if inside else None
     if isinstance(value, Struct):
         fields, inside = _record(value, kinds)
-        if not inside:
-            return None
-        made = dict(zip(value.__struct_fields__, fields, strict=True))
-        names = [(value.__struct_fields__[at], fill) for at, fill in inside]
-        kind = type(value)
-        return lambda ids, texts: kind(**{**made, **{name: fill(ids, texts) for name, fill in names}})
+        return _filled(type(value), fields, inside) if inside else None
     return None
 
 

@@ -33,5 +33,5 @@ cdef class Form:
     cdef list fields, ids, upper, texts, others
     cdef i64 last
 
-    @cython.locals(fields=list, i=i64, at=i64, number=i64)
+    @cython.locals(fields=list, i=i64, at=i64, number=i64, form=Form)
     cpdef object made(self, tuple own, object last, list ids, object texts)

@@ -157,11 +157,11 @@ def same(text: str) -> str:
 
 
 class Form:
-    """Makes records that differ by identifiers and texts. ``kind``: the record's type; ``fields``: the values of all its fields; ``places``: those that are an
-    identifier as it stands, or one in upper case, or a text, each with the number of that; ``others``: those that are made of such, each with what makes it;
-    ``last``: the field that is each record's own, besides its first ones; -1 where there is none."""
+    """Makes records that differ by identifiers and texts. ``kind``: the record's type, None for a tuple; ``fields``: the values of all its fields; ``places``:
+    those that are an identifier as it stands, or one in upper case, or a text, each with the number of that; ``others``: those that are made of such, each with
+    what makes it; ``last``: the field that is each record's own, besides its first ones; -1 where there is none."""
 
-    def __init__(self, kind: type, fields: Sequence[object], places: Places, others: list[tuple[int, Fill]], last: int) -> None:
+    def __init__(self, kind: type | None, fields: Sequence[object], places: Places, others: list[tuple[int, Fill]], last: int) -> None:
         self.kind = kind
         self.fields = list(fields)
         self.ids, self.upper, self.texts = places
@@ -180,10 +180,18 @@ class Form:
         for at, number in self.texts:
             fields[at] = texts[number]
         for at, fill in self.others:
-            fields[at] = fill(ids, texts)
+            if isinstance(fill, Form):
+                form = fill
+                fields[at] = form.made((), None, ids, texts)
+            else:
+                fields[at] = fill(ids, texts)
         if self.last >= 0:
             fields[self.last] = last
-        return self.kind(*fields)
+        return tuple(fields) if self.kind is None else self.kind(*fields)
+
+    def __call__(self, ids: list[str], texts: Sequence[str | bytes]) -> Any:  # noqa: ANN401  of whichever kind
+        """The same of a record, or a tuple, that is a field of another one."""
+        return self.made((), None, ids, texts)
 
 
 def _kind(data: bytes, begin: int, end: int) -> int:
