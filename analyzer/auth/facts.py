@@ -36,10 +36,9 @@ def conversation(
     final = ends or (turns[-1] if turns[-1].reply in _LAST else None)
     # the record's fields in their order: names for so many of them take longer than all else here
     about = (authentication_id(connection.id, ordinal), connection.id, _capture(connection, steps), audience, tokens[0].scheme, _mechanism(tokens), steps)
-    if len(turns) == 1:
-        exchanges, round_trips, last_ns = (turns[0].exchange.id,), int(turns[0].sent is not None), turns[0].last_ns
-    else:
-        exchanges = tuple([turn.exchange.id for turn in turns])
+    exchanges = tuple([turn.exchange.id for turn in turns])
+    round_trips, last_ns = int(turns[0].sent is not None), turns[0].last_ns
+    if len(turns) > 1:
         round_trips = sum([turn.sent is not None for turn in turns])
         last_ns = max([turn.last_ns for turn in turns])
     return Conversation(
