@@ -22,7 +22,7 @@ TESTS ?= tests
 
 test: $(STAMP)   ## run the tests, with one process for each core (WORKERS=0: in this one; TESTS=FOLDER: some)
 	@echo "Running the tests in $(TESTS): all of them take 15 to 20 minutes on two cores; make quick runs those of a first change in under 2." >&2
-	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 QUICK ?= tests/architecture tests/rules $(addprefix tests/unit/,auth capture formats http proxy psrp sealing story transport wsman)
 

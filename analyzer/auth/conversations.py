@@ -46,18 +46,19 @@ def conversations(connection: Connection, exchanges: Sequence[Exchange], limits:
     drafts: list[_Draft] = []
     issues: list[Issue] = []
     told = [audiences(exchange) for exchange in exchanges]
-    spoken = frozenset().union(*told)
+    spoken = told[0] if len(told) == 1 else frozenset().union(*told)
     if not spoken:  # nobody authenticates
         return (), ()
     for audience in _AUDIENCES:
         if audience in spoken:
             drafts += _drafts(zip(exchanges, told, strict=True), audience, limits, issues)
-    drafts.sort(key=lambda draft: draft.turns[0].exchange.position)
-    made = tuple(
+    if len(drafts) > 1:
+        drafts.sort(key=lambda draft: draft.turns[0].exchange.position)
+    made = [
         conversation(connection, ordinal, draft.audience, draft.before, draft.turns, draft.outcome or Outcome.UNFINISHED, draft.ends)
         for ordinal, draft in enumerate(drafts, start=1)
-    )
-    return made, _condensed(issues)
+    ]
+    return tuple(made), _condensed(issues)
 
 
 _AUDIENCES = tuple(Audience)
@@ -85,9 +86,10 @@ def _drafts(exchanges: Iterable[tuple[Exchange, frozenset[Audience]]], audience:
             previous = None  # it is no part of a conversation, and offers nothing to the next one
             continue
         turn = turn_of(exchange, audience, limits, issues)
-        if turn.sent_token is None and not turn.blind:
+        sent, answer = turn.sent_token, turn.answer_token
+        if sent is None and not turn.blind:
             current = _without_credentials(current)
-        elif turn.sent_token is not None or turn.answer_token is not None:
+        elif sent is not None or answer is not None:
             if current is None or not _continues(current, turn):
                 _abandon(current)
                 current = _opened(turn, previous, audience)
@@ -162,15 +164,17 @@ def _last_sent(draft: _Draft) -> Token | None:
 def _settle(draft: _Draft) -> None:
     """Lets the last turn's answer end the draft, when it does."""
     turn = draft.last
-    if turn.reply is Reply.DEMAND:
+    reply = turn.reply
+    if reply is Reply.FINAL:
+        if _is_unheard(turn):
+            draft.outcome = Outcome.UNFINISHED
+        else:
+            draft.outcome, draft.ends = Outcome.ACCEPTED, turn
+    elif reply is Reply.DEMAND:
         draft.outcome, draft.ends = Outcome.REFUSED, turn
-    elif turn.reply is Reply.PAGE:
+    elif reply is Reply.PAGE:
         draft.outcome, draft.ends = Outcome.NOT_EXAMINED, turn
-    elif turn.reply is Reply.FINAL and _is_unheard(turn):
-        draft.outcome = Outcome.UNFINISHED
-    elif turn.reply is Reply.FINAL:
-        draft.outcome, draft.ends = Outcome.ACCEPTED, turn
-    elif turn.reply is Reply.GATEWAY and not is_per_request(draft.scheme):
+    elif reply is Reply.GATEWAY and not is_per_request(draft.scheme):
         draft.outcome = Outcome.UNFINISHED
 
 

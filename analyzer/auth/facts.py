@@ -3,7 +3,7 @@
 Each fact comes from the last token that states it, as later messages are the ones that count. A fact no token states is None.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -13,6 +13,9 @@ from analyzer.records.auth import Audience, Conversation, Identity, KerberosToke
 from analyzer.records.ids import authentication_id, key_capture
 from analyzer.records.transport import Connection
 
+_LAST = frozenset((Reply.GATEWAY, Reply.PAGE, Reply.FINAL))
+_UNKNOWN = Mechanism.UNKNOWN
+
 
 def conversation(
     connection: Connection, ordinal: int, audience: Audience, before: Turn | None, turns: Sequence[Turn], outcome: Outcome, ends: Turn | None
@@ -20,15 +23,24 @@ def conversation(
     """The record of one conversation. ``before`` is the exchange directly before that offered schemes, ``ends`` the turn whose answer decided."""
     steps = _steps(before, turns)
     tokens = [step.token for step in steps if step.token is not None]
-    challenge = _last_ntlm(tokens, ntlm.CHALLENGE)
-    reply = _last_ntlm(tokens, ntlm.AUTHENTICATE)
-    ticket = _last_ticket(tokens)
-    final = ends or (turns[-1] if turns[-1].reply in (Reply.GATEWAY, Reply.PAGE, Reply.FINAL) else None)
+    challenge = reply = ticket = None
+    for token in tokens:
+        ntlm_message, kerberos_message = token.ntlm, token.kerberos
+        if isinstance(ntlm_message, NtlmToken):
+            if ntlm_message.message == ntlm.CHALLENGE:
+                challenge = ntlm_message
+            elif ntlm_message.message == ntlm.AUTHENTICATE:
+                reply = ntlm_message
+        if isinstance(kerberos_message, KerberosToken) and kerberos_message.message == "AP-REQ":
+            ticket = kerberos_message
+    final = ends or (turns[-1] if turns[-1].reply in _LAST else None)
     # the record's fields in their order: names for so many of them take longer than all else here
     about = (authentication_id(connection.id, ordinal), connection.id, _capture(connection, steps), audience, tokens[0].scheme, _mechanism(tokens), steps)
     exchanges = tuple([turn.exchange.id for turn in turns])
-    round_trips = sum([turn.sent is not None for turn in turns])
-    last_ns = max([turn.last_ns for turn in turns])
+    round_trips, last_ns = int(turns[0].sent is not None), turns[0].last_ns
+    if len(turns) > 1:
+        round_trips = sum([turn.sent is not None for turn in turns])
+        last_ns = max([turn.last_ns for turn in turns])
     return Conversation(
         *about,
         exchanges,
@@ -58,14 +70,22 @@ def conversation(
 
 
 def _capture(connection: Connection, steps: Sequence[Step]) -> int:
-    return next((key_capture(step.packets[0]) for step in steps if step.packets), connection.capture)
+    for step in steps:
+        if step.packets:
+            return key_capture(step.packets[0])
+    return connection.capture
 
 
 def _steps(before: Turn | None, turns: Sequence[Turn]) -> tuple[Step, ...]:
-    first = () if before is None or before.sent is not None or before.answer is None else (before.answer,)
-    steps = (*first, *[step for turn in turns for step in (turn.sent, turn.answer) if step is not None])
-    if all(step.token is None or step.token.spnego is None for step in steps):
-        return steps
+    steps = [] if before is None or before.sent is not None or before.answer is None else [before.answer]
+    wrapped = False
+    for turn in turns:
+        for step in (turn.sent, turn.answer):
+            if step is not None:
+                steps.append(step)
+                wrapped = wrapped or (step.token is not None and step.token.spnego is not None)
+    if not wrapped:
+        return tuple(steps)
     mechanism = _mechanism([step.token for step in steps if step.token is not None])
     return tuple([_inherited(step, mechanism) for step in steps])
 
@@ -73,20 +93,23 @@ def _steps(before: Turn | None, turns: Sequence[Turn]) -> tuple[Step, ...]:
 def _inherited(step: Step, mechanism: Mechanism) -> Step:
     """A SPNEGO token without a mechanism's token (accept-completed, a MIC alone) is of the mechanism that the conversation speaks."""
     token = step.token
-    if token is None or token.spnego is None or token.mechanism is not Mechanism.UNKNOWN:
+    if token is None or token.spnego is None or token.mechanism is not _UNKNOWN:
         return step
     return replace(step, token=replace(token, mechanism=mechanism))
 
 
 def _mechanism(tokens: Sequence[Token]) -> Mechanism:
-    known = [token.mechanism for token in tokens if token.mechanism is not Mechanism.UNKNOWN]
-    return known[-1] if known else Mechanism.UNKNOWN
+    for token in reversed(tokens):
+        if token.mechanism is not _UNKNOWN:
+            return token.mechanism
+    return _UNKNOWN
 
 
-def _offers(before: Turn | None, steps: Iterable[Step]) -> tuple[str, ...]:
-    earlier = () if before is None or before.answer is None else before.answer.offers
-    offered = [offer for step in steps for offer in step.offers]
-    return tuple(dict.fromkeys((*earlier, *offered))) if earlier or offered else ()
+def _offers(before: Turn | None, steps: Sequence[Step]) -> tuple[str, ...]:
+    offered = [] if before is None or before.answer is None else [*before.answer.offers]
+    for step in steps:
+        offered += step.offers
+    return tuple(dict.fromkeys(offered)) if offered else ()
 
 
 def _identity(tokens: Sequence[Token], reply: NtlmToken | None) -> Identity:
@@ -96,20 +119,13 @@ def _identity(tokens: Sequence[Token], reply: NtlmToken | None) -> Identity:
     return Identity(users[-1]) if users else Identity()
 
 
-def _last_ntlm(tokens: Iterable[Token], kind: int) -> NtlmToken | None:
-    messages = [token.ntlm for token in tokens if isinstance(token.ntlm, NtlmToken) and token.ntlm.message == kind]
-    return messages[-1] if messages else None
-
-
-def _last_ticket(tokens: Iterable[Token]) -> KerberosToken | None:
-    messages = [token.kerberos for token in tokens if isinstance(token.kerberos, KerberosToken) and token.kerberos.message == "AP-REQ"]
-    return messages[-1] if messages else None
-
-
 def _realm(tokens: Sequence[Token], before: Turn | None, turns: Sequence[Turn]) -> str | None:
     """The realm that the client named (Digest), or that the challenges of its scheme named (Basic)."""
     named = [token.realm for token in tokens if token.realm is not None]
-    scheme = tokens[0].scheme.lower()
-    offered = [realm for turn in (*(() if before is None else (before,)), *turns) for word, realm in turn.realms if word == scheme]
-    known = named or offered
-    return known[-1] if known else None
+    if named:
+        return named[-1]
+    scheme, known = tokens[0].scheme.lower(), None
+    for turn in (before, *turns):
+        for word, realm in () if turn is None else turn.realms:
+            known = realm if word == scheme else known
+    return known

@@ -56,7 +56,7 @@ Credentials = Challenge
 def lines(headers: Iterable[Header], name: str) -> tuple[str, ...]:
     """The values of all field lines of that name (lower case), in order."""
     size = len(name)
-    return tuple(header.value for header in headers if len(header.name) == size and header.name.lower() == name)
+    return tuple([header.value for header in headers if len(header.name) == size and header.name.lower() == name])
 
 
 def challenges(values: Iterable[str]) -> tuple[tuple[Challenge, ...], tuple[str, ...]]:

@@ -26,6 +26,7 @@ GATEWAY_STATUSES = (502, 503, 504)
 """RFC 9110 sections 15.6.3 to 15.6.5: statuses by which a gateway speaks for a server that it could not ask."""
 
 
+_PROXY_DEMANDS = DEMANDS[Audience.PROXY]
 _OWN_MEDIA = ("application/soap+xml", "multipart/encrypted", "multipart/x-multi-encrypted")
 _SUCCESS = 200
 _WITHOUT_BODY = (400, 500)
@@ -80,14 +81,15 @@ _SIZES = frozenset(map(len, _OF_AUTHENTICATION))
 
 def audiences(exchange: Exchange) -> frozenset[Audience]:
     """The audiences of which a header of the exchange says something."""
-    request, response = exchange.request, exchange.response
-    asked = _NOBODY if isinstance(request, Absent) else _spoken_to(request.headers)
-    answered = _NOBODY if isinstance(response, Absent) else _spoken_to(response.headers)
+    asked, answered = _spoken_to(exchange.request), _spoken_to(exchange.response)
     return asked | answered if asked and answered else asked or answered
 
 
-def _spoken_to(headers: tuple[Header, ...]) -> frozenset[Audience]:
-    """The same of the fields of one message. One tuple serves all messages with the same head, so it is looked up as the object that it is."""
+def _spoken_to(message: Known[Request] | Known[Response]) -> frozenset[Audience]:
+    """The same of one message. One tuple serves all messages with the same head, so it is looked up as the object that it is."""
+    if isinstance(message, Absent):
+        return _NOBODY
+    headers = message.headers
     known = _SPOKEN_TO.get(id(headers))
     if known is None or known[0] is not headers:
         found = [one for field in headers if len(field.name) in _SIZES and (one := _OF_AUTHENTICATION.get(field.name.lower())) is not None]
@@ -106,23 +108,23 @@ def turn(exchange: Exchange, audience: Audience, limits: Limits, issues: list[Is
     """The exchange as the audience sees it; the issues of its headers go to ``issues``."""
     request = None if isinstance(exchange.request, Absent) else exchange.request
     response = None if isinstance(exchange.response, Absent) else exchange.response
-    sent = None if request is None else _sent(exchange, request, audience, limits, issues)
-    answer, offered = (None, ()) if response is None else _answer(exchange, response, audience, sent, limits, issues)
+    sent = None if request is None or audience not in _spoken_to(request) else _sent(exchange, request, audience, limits, issues)
+    answer, offered = _NO_ANSWER if response is None or audience not in _spoken_to(response) else _answer(exchange, response, audience, sent, limits, issues)
     reply = _reply(response, audience, answer, offered)
-    if reply is Reply.FINAL and answer is not None and answer.token is not None:
+    if answer is not None and answer.token is not None and reply is Reply.FINAL:
         answer = replace(answer, token=replace(answer.token, step="final"))
-    times = [message.first_ns for message in (request, response) if message is not None]
-    return Turn(
-        exchange,
-        sent,
-        answer,
-        reply,
-        None if response is None else response.status,
-        min(times, default=0),
-        max(times, default=0),
-        request is None,
-        tuple((one.scheme.lower(), realm) for one in offered if (realm := one.param("realm")) is not None),
-    )
+    first_ns = last_ns = 0
+    if request is not None:
+        first_ns = last_ns = request.first_ns
+    if response is not None:
+        first_ns = response.first_ns if request is None else min(first_ns, response.first_ns)
+        last_ns = max(last_ns, response.first_ns)
+    status = None if response is None else response.status
+    realms = tuple([(one.scheme.lower(), realm) for one in offered if (realm := one.param("realm")) is not None]) if offered else ()
+    return Turn(exchange, sent, answer, reply, status, first_ns, last_ns, request is None, realms)
+
+
+_NO_ANSWER: tuple[Step | None, tuple[Challenge, ...]] = (None, ())
 
 
 def _sent(exchange: Exchange, request: Request, audience: Audience, limits: Limits, issues: list[Issue]) -> Step | None:
@@ -203,7 +205,7 @@ def _reply(response: Response | None, audience: Audience, answer: Step | None, o
     if response.status != DEMANDS[audience]:
         if audience is Audience.PROXY:
             return Reply.FINAL
-        if response.status == DEMANDS[Audience.PROXY]:
+        if response.status == _PROXY_DEMANDS:
             return Reply.OTHER
         if response.status in GATEWAY_STATUSES:
             return Reply.GATEWAY
@@ -222,12 +224,27 @@ def _is_of_winrm(response: Response) -> bool:
     """An answer that only a service gives that let the client in: a success that is no page for people, SOAP with whatever status, or no body at all with 400
     (WinRM could not decrypt the request) or 500 (it takes no request that is not encrypted). All else HTTP.sys, IIS, a gateway or a device may say, and none
     of them looked at who sent the request."""
-    media = next((field.value for field in response.headers if field.name.lower() == "content-type"), "").partition(";")[0].strip().lower()
+    media = _media(response.headers)
     if media.startswith(_OWN_MEDIA):
         return True
     if _SUCCESS <= response.status < _SUCCESS + 100:
         return media not in _PAGES
     return response.status in _WITHOUT_BODY and response.body.size == 0
+
+
+def _media(headers: tuple[Header, ...]) -> str:
+    """What the first content type names, in lower case; looked up by the object that the head is, as above."""
+    known = _MEDIA.get(id(headers))
+    if known is None or known[0] is not headers:
+        named = next((field.value for field in headers if len(field.name) == _CONTENT_TYPE and field.name.lower() == "content-type"), "")
+        if len(_MEDIA) >= _MANY:
+            _MEDIA.clear()
+        known = _MEDIA[id(headers)] = (headers, named.partition(";")[0].strip().lower())
+    return known[1]
+
+
+_MEDIA: dict[int, tuple[tuple[Header, ...], str]] = {}
+_CONTENT_TYPE = len("content-type")
 
 
 def _head_is_cut(response: Response) -> bool:

@@ -11,6 +11,7 @@ cdef u64 LOW, NUMBER, STATE, SPOOLED
 cdef i64 ACK
 cdef i64 UNDECIDED, REJECTED, FREE
 cdef i64 FLOW, ROW, REEL, INFO, HIGHER_AT, _PAGED, _OFTEN
+cdef object _ZERO
 
 
 cdef class Flows(Verdicts):

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _PAGED, _OFTEN = 1 << 16, (1 << 10) - 1
 """Rows by which a file grows, and after so many rows what was touched of it is left."""
+_ZERO = array("q", (0,))
 RISES = 1 << 16
 """Times that are kept of a file's beginning."""
 
@@ -421,7 +422,7 @@ class Flows(Verdicts):
         rows = self._rows
         count = self._flows[flow * FLOW + 7]
         row = self._flows[flow * FLOW + 6]
-        columns = [array("q", bytes(8 * count)) for _ in range(13)]
+        columns = [_ZERO * count for _ in range(13)]
         key, ts_ns, direction, seq, ack, flags, size, wire_size, source, file_at, ident, ttl, window = columns
         first_key = packet_key(self.capture, 0) + before
         place = count

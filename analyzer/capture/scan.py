@@ -132,10 +132,12 @@ def _in_front(point: Point) -> frozenset[int]:
 
 def _words(host: str) -> tuple[int, int]:
     """An address as the kernel's table holds it."""
+    if ":" not in host:  # as most, of which a capture may have many
+        return int.from_bytes(bytes(map(int, host.split("."))), "big"), 0
     from ipaddress import ip_address
 
-    address = ip_address(host)
-    return (int(address), 0) if address.version == 4 else (int(address) >> 64, int(address) & (1 << 64) - 1)
+    address = int(ip_address(host))
+    return address >> 64, address & (1 << 64) - 1
 
 
 def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:

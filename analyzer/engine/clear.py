@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import repeat
+from typing import NamedTuple
 
 from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import text_of
@@ -10,6 +11,7 @@ from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.evidence import Evidence, InTurn
 from analyzer.records.http import Exchange
 from analyzer.records.ids import connection_of
+from analyzer.records.operations import CimHalf
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.wsman import Operation, Said
@@ -31,6 +33,54 @@ def all_told(own: InTurn | None, limits: Limits) -> bool:
         protection = message.protection
         if (protection is _CLEAR or protection is _TLS) and (said is None or message.size > limits.opened_bytes):
             return False
+    return True
+
+
+class AtOnce(NamedTuple):
+    """What connections gave all of whose messages are clear and say all on their own: the connections, the shells that they name, and what is asked of
+    resources in them. What they say of shells is in the evidence."""
+
+    told: list[str]
+    plain: list[str]
+    halves: list[CimHalf]
+
+
+def said_at_once(talks: Iterable[Talk], evidence: Evidence, sealed: AbstractSet[str], limits: Limits) -> AtOnce | None:
+    """What these connections give where all of them are so, and say nothing else, as nearly all where nothing is encrypted; else None. ``sealed``: connections
+    with encrypted messages."""
+    once = evidence.index.once("seen once", lambda: not evidence.hops and not any(one.twin_of is not None for one in evidence.connections.values()))
+    out = AtOnce([], [], [])
+    for talk in talks:
+        identity = talk.connection.id
+        own = None if identity in sealed else evidence.said.get(identity)
+        if own is None or not _add(out, own, limits, once=once):
+            return None
+        out.told.append(identity)
+    return out
+
+
+def _add(out: AtOnce, own: InTurn, limits: Limits, *, once: bool) -> bool:
+    """Adds what one connection gives; False where it is not so. ``once``: an answer whose request asks for nothing of that kind is not told (`operations`)."""
+    shell_id: str | None = None
+    asked_in: str | None = None
+    for message, found in zip(own.messages, own.said, strict=True):
+        if found is None or message.size > limits.opened_bytes:
+            if message.protection in _READABLE:
+                return False
+            if found is None:
+                continue
+        if found.by_method or found.forwarded is not None or found.listing is not None:
+            return False
+        operation, half = found.operation, found.cim
+        if operation is not None and operation.shell_id and operation.shell_id != shell_id:
+            shell_id = operation.shell_id
+            out.plain.append(shell_id)
+        if half is None:
+            continue
+        if half.from_client:
+            asked_in = half.exchange
+        if not once or half.limit is not None or half.exchange == asked_in:
+            out.halves.append(half)
     return True
 
 

@@ -14,6 +14,8 @@ from analyzer.sealing.contexts import verifies
 
 def identified(conversations: tuple[Conversation, ...], opened: Contents, named: Mapping[str, Named] = NOBODY) -> tuple[Conversation, ...]:
     """The conversations with the identities that secrets and tickets showed, and with what is inside CredSSP."""
+    if not opened.clients and not opened.credssp:
+        return conversations
     return tuple(_identified(found, opened, named) for found in conversations)
 
 

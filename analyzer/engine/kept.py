@@ -23,7 +23,7 @@ def affordable(operations: Iterable[Operation], evidence: Evidence, limits: Limi
     full: dict[tuple[str, object], list[int]] = {}
     first: dict[tuple[str, object], Operation] = {}
     for operation in operations:
-        size = sum(len(piece.data) for piece in operation.streams)
+        size = sum([len(piece.data) for piece in operation.streams]) if operation.streams else 0
         if not size:
             kept.append(operation)
             continue

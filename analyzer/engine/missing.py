@@ -39,12 +39,25 @@ def missing_of(evidence: Evidence, message: Message) -> int | None:
     return None if rest is None else half.body.missing + rest
 
 
-def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: InTurn) -> dict[str, list[Sequence[Operation]]]:
+def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: InTurn) -> dict[str, Sequence[Sequence[Operation]]]:
     """The operations by connection, for each of its exchanges; where the answer to a Receive, or a request that may have carried something, was sent and cannot
     be read for want of bytes, an operation that says so. Such a request is taken for one of the shell and command whose requests came before it on its
     connection, or else behind it."""
     shells = _Shells(operations)
-    return {identity: _with_lost(evidence, messages, own, evidence.exchanges_of[identity], shells) for identity, own in operations.items()}
+    return {
+        identity: own if _lacks_nothing(own) else _with_lost(evidence, messages, own, evidence.exchanges_of[identity], shells)
+        for identity, own in operations.items()
+    }
+
+
+def _lacks_nothing(operations: Sequence[Sequence[Operation]]) -> bool:
+    """Each exchange of a connection has its request, names a shell, and, where it is a Receive, has an answer: nothing is to be added or to be told of it."""
+    for own in operations:
+        if not own or not own[0].from_client or (len(own) == 1 and own[0].name in _CARRIES):
+            return False
+        if not own[0].shell_id and not own[-1].shell_id:
+            return False
+    return True
 
 
 def _with_lost(

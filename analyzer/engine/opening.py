@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.budget import OPENING, UNBOUNDED, Budget
-from analyzer.engine.clear import all_told, clear_texts, operations_in_turn
+from analyzer.engine.clear import AtOnce, all_told, clear_texts, operations_in_turn, said_at_once
 from analyzer.engine.forks import PACK, spread
 from analyzer.engine.forwarding import forwarding
 from analyzer.engine.kept import affordable, too_much, unlooked
@@ -24,6 +24,7 @@ from analyzer.engine.room import room_of, too_large
 from analyzer.engine.shell_limits import reached
 from analyzer.engine.sides import placing
 from analyzer.engine.ticketing import NOBODY, Named
+from analyzer.engine.together import together
 from analyzer.formats.content import Room, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch
@@ -33,6 +34,7 @@ from analyzer.psrp.shells import Built, shells
 from analyzer.records.auth import CredsspFacts, Mechanism
 from analyzer.records.evidence import Evidence
 from analyzer.records.forwarding import ForwardHalf, Forwarding
+from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimHalf, CimOperation
@@ -46,6 +48,7 @@ from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
 from analyzer.wsman.copies import once, once_in_turn
 from analyzer.wsman.envelope import decoded, described_text, encoding_of, over
+from analyzer.wsman.plaintext import told_by
 from analyzer.wsman.saying import said
 from analyzer.wsman.structure import Seen, looked
 from analyzer.wsman.winrs import learnt
@@ -134,35 +137,40 @@ def contents(
     limits, budget = means.limits, means.budget
     sealed = frozenset([evidence.exchanges[one.exchange].connection for one in evidence.messages.values() if one.protection is Protection.SEALED])
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), means.fetch, limits, budget, sealed)
-    groups = _groups(evidence)
+    groups = together(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
-    by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done, PACK)
+    by_chunk = spread(lambda chunk: [_at_once(tools, group) or _read(tools, group, frozenset()) for group in chunk], chunks, workers, done, PACK)
     read = [by_chunk[place % _CHUNKS][place // _CHUNKS] for place in range(len(groups))]
-    compressed = frozenset().union(*(one.compressed for one in read))
-    for place, one in enumerate(read):
+    compressed = frozenset().union(*(one.compressed for one in read if isinstance(one, _Read)))
+    for place, one in enumerate(read) if compressed else ():
         again = not compressed.isdisjoint(one.plain)  # another client, or the proxy's other leg, said how this shell's streams are packed
         if again and not budget.spent(OPENING):
             read[place] = _read(tools, groups[place], compressed)
-    changed = {identity: message for one in read for identity, message in one.messages.items()}
+    at_length = [one for one in read if isinstance(one, _Read)]
+    changed = {identity: message for one in at_length for identity, message in one.messages.items()}
     messages = {**evidence.messages, **changed} if changed else evidence.messages
     clients = {identity: who.client for identity, who in named.items()}
     methods: dict[str, list[Operation]] = {}
     cim: dict[str, list[CimHalf]] = {}
     forwarded: dict[str, list[ForwardHalf]] = {}
     for one in read:
+        if isinstance(one, AtOnce):
+            for half in one.halves:
+                cim.setdefault(half.exchange, []).append(half)
+            continue
         cim.update(one.cim)
         forwarded.update(one.forwarded)
         methods.update(one.invoked)
         clients.update(one.clients)
     in_turn = operations_in_turn(
-        evidence, {identity: own for one in read for identity, own in one.operations.items()}, {name for one in read for name in one.told}
+        evidence, {identity: own for one in at_length for identity, own in one.operations.items()}, {name for one in read for name in one.told}
     )
     once_each = known_by_answers(once_in_turn(evidence, messages, with_lost(evidence, messages, in_turn), sealed))
     kept, heavy = affordable(once_each, evidence, limits)
     kept += between(evidence, kept)
     place_of = placing(evidence, clients)
-    listings = sorted((listing for one in read for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
-    built = shells(by_one_clock(evidence, kept), lambda identity: place_of(identity.rstrip("+")), limits.object_bytes, listings)
+    listings = sorted((listing for one in at_length for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
+    built = shells(by_one_clock(evidence, kept), place_of, limits.object_bytes, listings)
     if methods:
         own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods})
         called = ran(own, {item.exchange: place_of(item.exchange) for item in own})
@@ -170,8 +178,8 @@ def contents(
     other = operations(evidence, messages, cim, place_of) if cim else Found()
     events = forwarding(evidence, messages, forwarded, place_of, limits)
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
-    told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
-    late = sum(one.late for one in read)
+    told = tuple(issue for one in at_length for issue in one.issues if (issue.code, issue.record) not in known)
+    late = sum(one.late for one in at_length)
     told += heavy
     if late:
         first = evidence.captures[0].ordinal if evidence.captures else None
@@ -187,28 +195,11 @@ def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
     return {one.id: found for one in wanted if (found := credssp_facts(one, evidence.exchanges, tools.keys)) is not None}
 
 
-def _groups(evidence: Evidence) -> list[list[Talk]]:
-    """The WinRM connections, those of one client with one server together: a secret that proved right for one of them most likely opens the others. With them
-    go the other sides of a proxy and other views of the same connections, of which any may have the handshake."""
-    home: dict[object, object] = {}
-
-    def root(name: object) -> object:
-        while home.setdefault(name, name) != name:
-            home[name] = home.setdefault(home[name], home[name])
-            name = home[name]
-        return name
-
-    own = {identity: (connection.client.host, connection.server) for identity, connection in evidence.connections.items() if identity in evidence.winrm}
-    pairs = [(hop.near_connection, hop.far_connection) for hop in evidence.hops]
-    pairs += [(connection.twin_of, identity) for identity, connection in evidence.connections.items() if connection.twin_of is not None]
-    for one, other in pairs:
-        if one in own and other in own:
-            home[root(own[other])] = root(own[one])
-    groups: dict[object, list[Talk]] = defaultdict(list)
-    for identity, ends in own.items():
-        talk = Talk(evidence.connections[identity], evidence.exchanges_of.get(identity, ()), evidence.conversations_of.get(identity, ()))
-        groups[root(ends)].append(talk)
-    return list(groups.values())
+def _at_once(tools: _Tools, talks: list[Talk]) -> AtOnce | None:
+    """The short way of `_read`."""
+    if tools.sealed is None or tools.budget.spent(OPENING):
+        return None
+    return said_at_once(talks, tools.evidence, tools.sealed, tools.limits)
 
 
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
@@ -228,6 +219,8 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             full, found = message, text
             if found.operation is not None and not found.by_method:
                 learnt(message.exchange, found.operation.shell_id, out.compressed)
+        elif (at_once := _plaintext(tools, out, message, known, text, exchange)) is not None:
+            full, found = at_once
         else:
             seen = looked(text, tools.limits)
             full = described_text(message, text, seen, tools.limits, **known) if message.protection is Protection.SEALED else message
@@ -245,6 +238,23 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
     plain = {name: dict(getattr(out, name)) for name in ("operations", "invoked", "cim", "forwarded")}
     changed = {identity: message for identity, message in out.messages.items() if message is not evidence.messages[identity]}
     return replace(out, **plain, late=late, compressed=out.compressed - compressed, messages=changed)
+
+
+def _plaintext(tools: _Tools, out: _Read, message: Message, known: Mapping[str, object], text: str, exchange: Exchange) -> tuple[Message, Said] | None:
+    """The message of a whole plaintext and what it says on its own; None where that depends on other messages, or there are holes in it."""
+    body = exchange.request if message.from_client else exchange.response
+    if message.protection is not Protection.SEALED or not known.get("opened") or isinstance(body, Absent):
+        return None
+    half, status = (body.first_ns, body.packets), None if isinstance(exchange.response, Absent) else exchange.response.status
+
+    def complaints(full: Message, text: str, seen: Seen) -> tuple[Issue, ...]:
+        return tuple(_complaints(full, text, seen, half, tools.limits, exchange.capture))
+
+    told = told_by(message, known, text.encode(), half, status, tools.limits, complaints, out.compressed)
+    if told is None:
+        return None
+    out.issues.extend(told.issues)
+    return told.message, told.said
 
 
 def _file(tools: _Tools, out: _Read, full: Message, found: Said, *, whole: bool) -> None:
@@ -320,7 +330,7 @@ def _left(tools: _Tools, talks: list[Talk], done: dict[str, Message]) -> int:
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
     """(message id, text) of every body that can be read; they are opened anew, since no plaintext is kept."""
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), fetch, limits)
-    for group in _groups(evidence):
+    for group in together(evidence):
         for message, _, text in _texts(tools, group, {}, {}, {talk.connection.id: Room(room_of(talk.connection, limits)) for talk in group}, None):
             if isinstance(text, str):
                 yield message.id, shown(text)[0]

@@ -27,9 +27,9 @@ def operations(evidence: Evidence, messages: Mapping[str, Message], halves: Mapp
     made: list[CimOperation] = []
     begun: dict[tuple[str, str], CimOperation] = {}
     for identity in evidence.exchanges:
-        own = halves.get(identity, ())
-        asked = next((one for one in own if one.from_client), None)
-        if asked is None or _is_told_elsewhere(evidence, identity, halves):
+        own = halves.get(identity)
+        asked = None if own is None else next((one for one in own if one.from_client), None)
+        if own is None or asked is None or _is_told_elsewhere(evidence, identity, halves):
             continue
         answer = next((one for one in own if not one.from_client and one.name == asked.name), None)
         at = place(identity)

@@ -35,7 +35,7 @@ from analyzer.formats.prefaces import preface
 from analyzer.formats.reader import Fetch
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, imitates_tls, tls_facts
-from analyzer.http.exchanges import Parsed, Readers, Tunnel, most_exchanges, parse, readers_of
+from analyzer.http.exchanges import AT_LEAST, Parsed, Readers, Tunnel, most_exchanges, parse, readers_of
 from analyzer.http.http2 import Start, speaks_http2, upgraded
 from analyzer.http.http2 import parse as parse_http2
 from analyzer.proxy.healing import lent
@@ -60,7 +60,7 @@ from analyzer.story.silence import unanswered
 from analyzer.transport.complements import together
 from analyzer.transport.connections import connection
 from analyzer.transport.healing import borrowed, healed
-from analyzer.transport.prefaces import unprefaced
+from analyzer.transport.prefaces import begins_in_http, unprefaced
 from analyzer.transport.strays import reuse, stray_syns, untangled
 from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
@@ -124,6 +124,8 @@ def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
     whole = together(untangled(flows))
     found = threads(whole.flows)
     groups = {number: group for group in same(found, whole.flows) for number in group}
+    if not (groups or whole.strays or whole.reused or whole.notes) and all(thread.twin_of is None for thread in found):  # seen once, nothing odd
+        return tuple([Work(number, (whole.flows[own],), None) for number, (own, _) in enumerate(found, 1)])
     out = []
     for number, (own, twin_of) in enumerate(found, 1):
         views = tuple((other, (whole.flows[found[other - 1].flow],)) for other in groups.get(number, ()) if other != number)
@@ -134,21 +136,10 @@ def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
     return tuple(out)
 
 
-def shards(all_work: Sequence[Work], count: int) -> tuple[tuple[Work, ...], ...]:
-    """The work cut into ``count`` shards that hold about as many bytes each."""
-    out: list[list[Work]] = [[] for _ in range(max(count, 1))]
-    sizes = [0] * len(out)
-    weights = list(map(weight, all_work))
-    for number in sorted(range(len(weights)), key=weights.__getitem__, reverse=True):
-        smallest = sizes.index(min(sizes))
-        out[smallest].append(all_work[number])
-        sizes[smallest] += weights[number] + 1
-    return tuple(tuple(shard) for shard in out)
-
-
 def weight(item: Work) -> int:
     """Bytes of payload that its flows hold."""
-    return sum([sum(flow.segments.size) for flow in item.flows])
+    flows = item.flows
+    return sum(flows[0].segments.size) if len(flows) == 1 else sum([sum(flow.segments.size) for flow in flows])
 
 
 def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = None) -> tuple[Talk, ...]:
@@ -172,7 +163,8 @@ def _item(item: Work, tools: Tools) -> list[Talk]:
     """One connection, with what its other views have."""
     over = tools.budget.over(READING)
     made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits, over)
-    issues += tuple([replace(note, record=made.id) for note in item.notes]) + stray_syns(made.id, item.strays) + reuse(made.id, item.reuses)
+    if item.notes or item.strays or item.reuses is not None:
+        issues += tuple([replace(note, record=made.id) for note in item.notes]) + stray_syns(made.id, item.strays) + reuse(made.id, item.reuses)
     if item.twin_of is not None:
         made = replace(made, twin_of=connection_id(item.twin_of))
     for number, view in item.views[: tools.limits.views]:
@@ -185,8 +177,10 @@ def _item(item: Work, tools: Tools) -> list[Talk]:
     return _read(made, issues, tools, tools.limits.tunnel_depth)
 
 
-def unread_connections(todo: Sequence[Work], talks: Iterable[Talk], budget: Budget) -> tuple[Issue, ...]:
+def unread_connections(todo: Sequence[Work], talks: Sequence[Talk], budget: Budget) -> tuple[Issue, ...]:
     """The issue of the connections that there was no time for."""
+    if sum([item.connection.tunnel_of is None for item in talks]) == len(todo):
+        return ()
     read = {_place(item.connection.id)[0] for item in talks}
     left = [item for item in todo if item.number not in read]
     if not left:
@@ -199,6 +193,21 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     """One connection; a CONNECT tunnel in it is read as a connection of its own, to the host ``wanted``."""
     fetch, limits = tools.fetch, tools.limits
     readers = readers_of(made, fetch)
+    if made.protocol != "http" or not begins_in_http(*readers):  # else nothing is around it
+        made, issues, readers = _bare(made, issues, readers, tools, wanted)
+        if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch, readers)):
+            opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
+            return [Talk(made, (), (), (), (*issues, *opaque))]
+    found, tunnel = _said(made, issues, fetch, limits, tools.budget, readers)
+    if tunnel is None:
+        return [found]
+    outer = replace(made, protocol="connect")
+    return [found._replace(connection=outer), *_tunnel(outer, tunnel, tools, depth)]
+
+
+def _bare(made: Connection, issues: tuple[Issue, ...], readers: Readers, tools: Tools, wanted: str | None) -> tuple[Connection, tuple[Issue, ...], Readers]:
+    """A connection behind its prefaces, and inside of its TLS where that can be opened."""
+    fetch, limits = tools.fetch, tools.limits
     made = unprefaced(made, fetch, limits, readers)
     readers = readers_of(made, fetch, readers)
     if len(made.prefaces) >= limits.prefaces and preface(*readers) is not None:
@@ -215,14 +224,7 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
         except OSError as error:  # the disk is full, or no file can be opened any more
             why = f"decrypted bytes could not be kept in a temporary file: {error.strerror or error}"
             issues = (*issues, Issue("tcp.limit", why, made.id, made.capture))
-    if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch, readers)):
-        opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
-        return [Talk(made, (), (), (), (*issues, *opaque))]
-    found, tunnel = _said(made, issues, fetch, limits, tools.budget, readers)
-    if tunnel is None:
-        return [found]
-    outer = replace(made, protocol="connect")
-    return [found._replace(connection=outer), *_tunnel(outer, tunnel, tools, depth)]
+    return made, issues, readers
 
 
 def _parsed(made: Connection, fetch: Fetch, limits: Limits, over: Spent, readers: Readers) -> Parsed:
@@ -244,8 +246,11 @@ def _said(
     """What a connection says in HTTP, and the tunnel in it."""
     readers = readers_of(made, fetch, known)
     parsed = _parsed(made, fetch, limits, budget.over(READING), readers)
-    exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
-    complaints = [*issues, *parsed.issues, *left]
+    exchanges = parsed.exchanges
+    complaints = [*issues, *parsed.issues]
+    if len(exchanges) > AT_LEAST:
+        exchanges, left = cut(made, exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
+        complaints += left
     most = room_of(made, limits)
     room = Room(most)
     read = bodies(made, exchanges, readers, fetch, limits, room, budget)
@@ -253,7 +258,8 @@ def _said(
     if read.exchanges < len(exchanges):
         exchanges, left = cut(made, exchanges, read.exchanges, budget.told())
         complaints += left
-    complaints += [too_large(made, limits)] if room.full else []
+    if room.full:
+        complaints.append(too_large(made, limits))
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
     unpacked = -1 if room.full else most - room.left

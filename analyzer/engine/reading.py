@@ -17,8 +17,9 @@ from analyzer.engine.identities import identified, verified
 from analyzer.engine.kerberos import Kdc, kdc_pieces
 from analyzer.engine.keyuse import Tried, fitting, tried, unread, uses, with_keys
 from analyzer.engine.opening import Means, contents, texts
-from analyzer.engine.plan import Talk, Tools, Work, affordable, auth_steps, evidence, shards, talk, unread_connections, weight, work
+from analyzer.engine.plan import Talk, Tools, Work, affordable, auth_steps, evidence, talk, unread_connections, weight, work
 from analyzer.engine.secrets.tls import carried_secrets
+from analyzer.engine.shards import shards
 from analyzer.engine.sightings import with_sightings, with_sigma
 from analyzer.engine.sources import Sources
 from analyzer.engine.ticketing import ticket_users
@@ -82,7 +83,7 @@ def _read(
     found = with_earlier(read.evidence, before)
     del read
     found = pictured(found, settings)
-    judgement = judged(found, settings, workers, _phase("rules", progress))
+    judgement = judged(found, settings, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
@@ -157,9 +158,11 @@ def opened(found: Evidence, kdc: Kdc, given: Given, settings: Settings, workers:
     conversations = identified(found.conversations, read, named)
     if not secrets.empty:
         conversations = with_keys(verified(found, conversations, replace(secrets, proved=proofs.proofs)), proofs.proofs, tickets, read.messages)
-    by_id = {one.id: one for one in conversations}
+    by_connection = found.conversations_of
+    if conversations is not found.conversations:
+        by_id = {one.id: one for one in conversations}
+        by_connection = {identity: tuple([by_id[one.id] for one in own]) for identity, own in by_connection.items()}
     found = replace(found, issues=(*found.issues, *read.issues))
-    by_connection = {identity: tuple(by_id[one.id] for one in own) for identity, own in found.conversations_of.items()}
     found = replace(
         found,
         messages=read.messages,
@@ -217,7 +220,9 @@ def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Calla
     by_shard = sources.talks(todo, tools) if sources.talks is not None else None
     if by_shard is None:
         forked = 1 if tools.keys else workers  # one spool takes plain text
-        by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), forked, pack=PACK)
+        # Alone they are read as they come: so they lie in the file, and so all that follows looks at what is made of them.
+        parts = shards(todo, tools.limits.shards) if forked > 1 else (tuple(todo),)
+        by_shard = spread(partial(talk, tools=tools, done=count), parts, forked, pack=PACK)
     sources.flush()  # plain text that was stored meanwhile: what comes next forks, too
     talks = [item for found in by_shard for item in found]
     return talks, workers, unread_connections(todo, talks, tools.budget)

@@ -8,7 +8,10 @@ from typing import NamedTuple
 from analyzer.psrp.parts import Place
 from analyzer.records.auth import Audience, Outcome
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import account, begins_at
 from analyzer.records.http import Exchange
+
+_SERVER, _ACCEPTED = Audience.SERVER, Outcome.ACCEPTED
 
 
 class Sides(NamedTuple):
@@ -44,19 +47,19 @@ def sides_of(evidence: Evidence) -> Sides:
 
 
 def placing(evidence: Evidence, clients: Mapping[str, str]) -> Callable[[str], Place]:
-    """Where exchanges belong, by their ids. Of those that no proxy is known to have forwarded, all of a connection between the beginnings of two logons
-    belong to one place, which is told once."""
-    sides = sides_of(evidence)
+    """Where exchanges belong, by their ids; those that were added for what is lost, where the ones before them do. Of those that no proxy is known to have
+    forwarded, all of a connection between the beginnings of two logons belong to one place, which is told once."""
+    sides, hops = sides_of(evidence), bool(evidence.hops)
     starts: dict[str, list[int]] = {}
     known: dict[tuple[str, int, int], Place] = {}
 
     def place(identity: str) -> Place:
-        exchange = evidence.exchanges[identity]
-        if identity in evidence.far or identity in evidence.near:
+        exchange = evidence.exchanges.get(identity) or evidence.exchanges[identity.rstrip("+")]
+        if hops and (exchange.id in evidence.far or exchange.id in evidence.near):
             return place_of(evidence, exchange, clients, sides)
         begins = starts.get(exchange.connection)
         if begins is None:
-            begins = starts[exchange.connection] = [_number(one.exchanges[0]) for one in evidence.conversations_of.get(exchange.connection, ())]
+            begins = starts[exchange.connection] = [begins_at(evidence, one) for one in evidence.conversations_of.get(exchange.connection, ())]
         key = exchange.connection, exchange.capture, bisect_right(begins, exchange.position) if begins else 0
         found = known.get(key)
         if found is None:
@@ -86,22 +89,17 @@ def _is_anonymous(evidence: Evidence, exchange: Exchange) -> bool:
     made = evidence.connections[exchange.connection]
     if made.protocol != "http" or -1 in made.bases or not made.to_server.begins or made.tunnel_of is not None:
         return False
-    return all(_number(one.exchanges[0]) > _number(exchange.id) for one in evidence.conversations_of.get(made.id, ()))
+    return all(begins_at(evidence, one) > exchange.position for one in evidence.conversations_of.get(made.id, ()))
 
 
 def _user(evidence: Evidence, connection: str, clients: Mapping[str, str], asked: str | None) -> str | None:
     """Who was logged on to the connection when the exchange ``asked`` was sent on it (None: on another one); a logon that began later was nobody's then."""
     for conversation in reversed(evidence.conversations_of.get(connection, ())):
-        client = conversation.client
-        if asked is not None and _number(conversation.exchanges[0]) > _number(asked):
+        if conversation.audience is not _SERVER or (asked is not None and begins_at(evidence, conversation) > evidence.exchanges[asked].position):
             continue
-        if conversation.id in clients and conversation.audience is Audience.SERVER and conversation.outcome is not Outcome.REFUSED:
+        if clients and conversation.id in clients and conversation.outcome is not Outcome.REFUSED:
             return clients[conversation.id]
-        if conversation.audience is Audience.SERVER and conversation.outcome is Outcome.ACCEPTED and client.user:
-            return f"{client.domain}\\{client.user}" if client.domain else client.user
+        name = account(conversation.client) if conversation.outcome is _ACCEPTED else None
+        if name is not None:
+            return name
     return None
-
-
-def _number(exchange: str) -> int:
-    """Its place in its connection; an exchange that was added for what is lost has the number of the one before it."""
-    return int(exchange.rpartition(".x")[2].rstrip("+"))

@@ -9,7 +9,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.budget import TELLING, UNBOUNDED, Budget
-from analyzer.engine.forks import spread
 from analyzer.records.evidence import Evidence, nothing
 from analyzer.records.finding import Finding
 from analyzer.records.issues import Issue
@@ -95,12 +94,16 @@ class Picture(Struct, frozen=True, gc=False):
     sums: Sums
 
 
-def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Callable[[int, int], None] | None = None) -> Judgement:
-    """Runs the rules, in ``workers`` processes, and then those of the user's folders. ``done`` is told how many of how many ran."""
+def judged(evidence: Evidence, settings: Settings, done: Callable[[int, int], None] | None = None) -> Judgement:
+    """Runs the rules, and then those of the user's folders. ``done`` is told how many of how many ran.
+
+    One process does it: rules read all records and say little, and a process that is forked for them copies every page that it reads (counting references
+    writes), which costs what the second core gains.
+    """
     if evidence.winrm and not evidence.story.parties and settings.budget.spent(TELLING):
         return Judgement((), (), (), (), (*_unread(evidence.issues), "There was no time to look for findings."))
     evidence = told(evidence)
-    found = opinions(evidence, settings, workers, done)
+    found = opinions(evidence, settings, done)
     if found.silent:
         return Judgement((), (), found.failures, (), (*_unread(evidence.issues), *nothing(evidence)))
     from analyzer.rules.causes import consequences
@@ -108,11 +111,15 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     return concluded(found, picture(evidence, found.kept), evidence.issues, settings, consequences() if evidence.connections else {})
 
 
-def opinions(evidence: Evidence, settings: Settings, workers: int = 1, done: Callable[[int, int], None] | None = None) -> Opinions:
+def opinions(evidence: Evidence, settings: Settings, done: Callable[[int, int], None] | None = None) -> Opinions:
     """What the rules say of ``evidence``, of which the story is told."""
     given = settings.asked.thresholds
     chosen = _chosen(evidence)
-    by_rule = spread(lambda rule: None if settings.budget.spent() else list(rule.find(evidence, given.get(rule.id))), chosen, workers, done)
+    by_rule: list[list[Finding] | None] = []
+    for rule in chosen:
+        by_rule.append(None if settings.budget.spent() else list(rule.find(evidence, given.get(rule.id))))
+        if done is not None:
+            done(len(by_rule), len(chosen))
     found = [finding for some in by_rule for finding in some or ()]
     if found and evidence.negotiate:
         from analyzer.rules import negotiated

@@ -38,7 +38,8 @@ class Other:
     def acked(self) -> Ints:
         """What the other side had received at each of its segments, sorted."""
         if self._acked is None:
-            self._acked = array("q", sorted([acked for acked in self._far.stream.extents.acked if acked >= 0]))
+            acked = self._far.stream.extents.acked
+            self._acked = acked if len(acked) == 1 and acked[0] >= 0 else array("q", sorted([one for one in acked if one >= 0]))
         return self._acked
 
     def inside(self, near: Reader, begin: int, end: int, start: "re.Pattern[bytes]", ahead: int) -> Begun | None:

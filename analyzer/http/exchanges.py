@@ -28,7 +28,7 @@ _BEGINNING = 16
 """Bytes of a status line that tell a final answer."""
 _OFTEN = 64
 """Messages after which the clock is looked at."""
-_AT_LEAST = 64
+AT_LEAST = 64
 """Exchanges of a connection that are read in any case."""
 _TO_PROXY = re.compile(rb"[A-Z]+ [a-z]+:")
 """A target in absolute form (RFC 9112 section 3.2.2): what is sent to a proxy without a tunnel."""
@@ -136,7 +136,7 @@ def parse(connection: Connection, fetch: Fetch, limits: Limits, over: Spent = ne
 
 def most_exchanges(connection: Connection, limits: Limits) -> int:
     """How many exchanges of a connection are read: a few however small they are, and so many as its bytes are for."""
-    return _AT_LEAST + (sum(connection.to_server.extents.size) + sum(connection.to_client.extents.size)) // max(limits.exchange_bytes, 1)
+    return AT_LEAST + (sum(connection.to_server.extents.size) + sum(connection.to_client.extents.size)) // max(limits.exchange_bytes, 1)
 
 
 def _late(limits: Limits) -> str:

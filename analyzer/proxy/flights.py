@@ -32,7 +32,9 @@ _NTLM_NEGOTIATE = b"NTLMSSP\0\x01\0\0\0"
 """How message 1 begins (MS-NLMP 2.2.1.1), also where SPNEGO carries it."""
 _TRACES = ("via", "x-forwarded-for", "forwarded", "x-forwarded-host", "x-real-ip")
 _TRACE_SIZES = frozenset(map(len, _TRACES))
+_OF_RESPONSE = 1 + hashlib.sha256().digest_size
 Key = tuple[str, bytes]
+_NO_PROOFS: frozenset[Key] = frozenset()
 
 
 class Flight(Struct, frozen=True, gc=False):
@@ -94,7 +96,8 @@ def _header_places(connections: Mapping[str, Connection], exchanges_of: Mapping[
     """
     counts: dict[Endpoint, int] = {}
     places: dict[str, tuple[Endpoint, int]] = {}
-    for identity, connection in sorted(connections.items(), key=lambda item: item[1].first_ns):
+    headed = [(identity, connection) for identity, connection in connections.items() if connection.prefaces]
+    for identity, connection in sorted(headed, key=lambda item: item[1].first_ns):
         named = _named_client(connection)
         if named is not None:
             places[identity] = named, counts.get(named, 0)
@@ -122,30 +125,37 @@ def _flight(
     heads: "_Heads",
 ) -> Flight:
     asked, message = heads.asked(request.headers), messages.get(request.id)
-    keys = [*asked.tokens, *_request_keys(request, message)]
-    proofs = list(_proofs(keys, message))
-    status = 0
+    body, keys = request.body, [*asked.tokens]
+    if body.size and not isinstance(body.digest, Absent):
+        keys.append(("body_digest", body.digest))
+    if message is not None and message.message_id:
+        keys.append(("message_id", message.message_id.lower().encode()))
+    proofs = _proofs(keys, message)
+    end, status = None, 0
     if not isinstance(response, Absent):
-        status = response.status
-        answers = [*heads.answered(response.headers), *_response_keys(response)]
+        end, status = response.last_ns, response.status
+        answers = [*heads.answered(response.headers)]
+        if response.body.size and not isinstance(response.body.digest, Absent):
+            answers.append(("body_digest", b"s" + response.body.digest))
         proofs += _proofs(answers, messages.get(response.id))
         keys += answers
     if place is not None:
         keys.append(("proxy_header", f"{place[0].host} {place[0].port} {place[1] + exchange.position}".encode()))
+    absolute = is_absolute(request.target)
     return Flight(
         exchange=exchange,
         connection=connection,
         keys=tuple(keys),
-        proofs=heads.shared(frozenset(proofs)),
+        proofs=heads.shared(frozenset(proofs)) if proofs else _NO_PROOFS,
         start=request.first_ns,
-        end=response.last_ns if not isinstance(response, Absent) else None,
+        end=end,
         open_end=open_end,
-        absolute=is_absolute(request.target),
+        absolute=absolute,
         traces=asked.traces,
-        declared=request.body.size if request.body.declared is None else request.body.declared,
-        authority=authority(request) if is_absolute(request.target) else asked.host,
+        declared=body.size if body.declared is None else body.declared,
+        authority=authority(request) if absolute else asked.host,
         agent=asked.agent,
-        shape=(request.method, path(request.target), status, request.body.size),
+        shape=(request.method, path(request.target) if absolute else request.target, status, body.size),
     )
 
 
@@ -214,29 +224,15 @@ def field_value(headers: tuple[Header, ...], name: str) -> str:
     return ""
 
 
-def _request_keys(request: Request, message: Message | None) -> Iterable[Key]:
-    if request.body.size and not isinstance(request.body.digest, Absent):
-        yield "body_digest", request.body.digest
-    if message is not None and message.message_id:
-        yield "message_id", message.message_id.lower().encode()
-
-
-def _response_keys(response: Response) -> Iterable[Key]:
-    if response.body.size and not isinstance(response.body.digest, Absent):
-        yield "body_digest", b"s" + response.body.digest
-
-
-def _proofs(keys: Iterable[Key], message: Message | None) -> Iterable[Key]:
+def _proofs(keys: list[Key], message: Message | None) -> list[Key]:
     """Those that nobody has who did not get them from the sender's own message, as it is: what another sender chooses is none."""
     own = message is not None and bool(message.parts or message.message_id or message.relates_to)
-    for basis, value in keys:
-        if (basis == "body_digest" and own) or (basis == "token" and is_of_response(value)):
-            yield basis, value
+    return [key for key in keys if (own and key[0] == "body_digest") or (key[0] == "token" and is_of_response(key[1]))]
 
 
 def is_of_response(value: bytes) -> bool:
     """Whether a key is a response's digest."""
-    return len(value) == hashlib.sha256().digest_size + 1 and value.startswith(b"s")
+    return len(value) == _OF_RESPONSE and value.startswith(b"s")
 
 
 def _tokens(headers: tuple[Header, ...], names: tuple[str, ...]) -> Iterable[Key]:

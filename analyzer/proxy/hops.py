@@ -17,7 +17,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message
-from analyzer.records.transport import Connection
+from analyzer.records.transport import Connection, Endpoint
 
 _TIMED_CONFIDENCE = 0.6
 _TIMED_ON_KNOWN_CONNECTIONS = 0.8
@@ -56,8 +56,9 @@ def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple
     made = [_hop(found, pair, known_clocks, known) for pair in without_shortcuts(found, (*exact.pairs, *inferred.pairs, *by_order))]
     settled = {index for pair in by_order for index in (pair.near, pair.far)}
     ambiguous = {index: choices for index, choices in {**exact.ambiguous, **inferred.ambiguous}.items() if index not in settled}
-    order = {flight.exchange.id: place for place, flight in enumerate(found)}
-    made.sort(key=lambda hop: order[hop.far])
+    if len(made) > 1:
+        order = {flight.exchange.id: place for place, flight in enumerate(found)}
+        made.sort(key=lambda hop: order[hop.far])
     joined_at_last = {(hop.near_connection, hop.far_connection) for hop in made}
     issues = (*_issues(found, ambiguous), *_unproved(found, exact.unproved, joined_at_last))
     return Joined(tuple(made), known_clocks, _legs(found, exact.ambiguous), issues)
@@ -65,8 +66,15 @@ def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple
 
 def _of_one_pair(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]]) -> bool:
     """All that says something goes from one host to one server: no two of its connections are legs of one exchange (`analyzer.proxy.joins`)."""
-    spoken = (connections[identity] for identity, own in exchanges_of.items() if own)
-    return len({(one.client.host, one.server) for one in spoken if one.twin_of is None}) <= 1
+    only: tuple[str, Endpoint] | None = None
+    for identity, own in exchanges_of.items():
+        one = connections[identity]
+        if own and one.twin_of is None:
+            pair = (one.client.host, one.server)
+            if only is not None and pair != only:
+                return False
+            only = pair
+    return True
 
 
 def _legs(found: Sequence[Flight], ambiguous: Mapping[int, tuple[int, ...]]) -> Legs:

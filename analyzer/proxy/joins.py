@@ -62,9 +62,10 @@ ADDRESSES, HEADERS = "addresses", "headers"
 def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
     """``clocks``: None when not known yet for any capture."""
     possible: list[tuple[Pair, bool]] = []
-    known: set[tuple[str, str]] = set()
+    certain: list[tuple[int, int, bool | None]] = []
     weighed: dict[AbstractSet[Key], tuple[int, tuple[str, ...]]] = {}
-    for (one, other), keys in _candidates(flights).items():
+    candidates = _candidates(flights, clocks)
+    for (one, other), keys in candidates.together.items():
         if keys not in weighed:  # few differ
             weighed[keys] = sum([_WEIGHTS[basis] for basis, _ in keys]), tuple(sorted({basis for basis, _ in keys}, key=_PLACES.__getitem__))
         weight, bases = weighed[keys]
@@ -75,7 +76,8 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
         if oriented is not None:
             possible.append((Pair(*oriented, bases, weight), proved))
         if proved:
-            known |= _proved(flights[one], flights[other], None if oriented is None else oriented == (one, other))
+            certain.append((one, other, None if oriented is None else oriented == (one, other)))
+    known: AbstractSet[tuple[str, str]] = frozenset() if all(proved for _, proved in possible) else _known(flights, certain, candidates)
     unproved: list[tuple[int, int, str]] = []
     by_far: dict[int, list[Pair]] = defaultdict(list)
     for pair, proved in possible:
@@ -98,6 +100,17 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
             ambiguous[far] = best
     kept, ambiguous = _one_to_one(flights, pairs, ambiguous)
     return Found(without_shortcuts(flights, kept), ambiguous, tuple(unproved))
+
+
+def _known(flights: Sequence[Flight], certain: Iterable[tuple[int, int, bool | None]], candidates: "_Candidates") -> AbstractSet[tuple[str, str]]:
+    """What all pairs with proofs tell of others (see `_proved`): the ``certain`` ones, and those that never were under way together."""
+    known: set[tuple[str, str]] = set()
+    for one, other, forward in certain:
+        known |= _proved(flights[one], flights[other], forward)
+    for one, other, keys in candidates.apart:
+        if _is_proved(flights[one], flights[other], keys) and _may_be_legs(flights[one], flights[other], candidates.redirected):
+            known |= _proved(flights[one], flights[other], None)
+    return known
 
 
 def _is_proved(one: Flight, other: Flight, keys: Iterable[Key]) -> bool:
@@ -168,14 +181,24 @@ def _minority(flights: Sequence[Flight], by_far: Mapping[int, list[Pair]]) -> se
     return {way for way, weight in votes.items() if weight < votes.get((way[1], way[0]), 0)}
 
 
-def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], frozenset[Key]]:
+class _Candidates(NamedTuple):
+    """Flights that have keys in common and may be legs of one exchange, with these keys: those that may have been ``together`` at some time; and those that by
+    one clock never were (``apart``), of which it is not yet asked whether they may be legs, with one key or more at a time. Connections: see `_redirected`."""
+
+    together: Mapping[tuple[int, int], frozenset[Key]]
+    apart: Sequence[tuple[int, int, frozenset[Key]]]
+    redirected: frozenset[frozenset[str]]
+
+
+def _candidates(flights: Sequence[Flight], clocks: Clocks | None) -> _Candidates:
     groups: dict[Key, list[int]] = defaultdict(list)
     for index, flight in enumerate(flights):
         for key in set(flight.keys):
             groups[key].append(index)
     candidates: dict[tuple[int, int], frozenset[Key]] = {}
+    never: list[tuple[int, int, frozenset[Key]]] = []
     redirected = _redirected(flights, groups)
-    sides = _sides(flights)
+    sides = _sides(flights, clocks)
     alike: dict[tuple[int, ...], set[Key]] = defaultdict(set)  # who has one key in common often has others
     for key, own in groups.items():
         if len(own) >= _PAIR:
@@ -185,20 +208,38 @@ def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], frozenset[Ke
             continue
         keys = frozenset(found)
         for one, other in _couples(flights, members):
-            a, b = sides[one], sides[other]
-            if a[0] == b[0] or (a[1] == b[1] and a[2] != b[2] and not redirected):
+            home, server, bases, point, start, end = sides[one]
+            beside, other_server, other_bases, other_point, begin, over = sides[other]
+            if home == beside or (server == other_server and bases != other_bases and not redirected):
                 continue  # `_may_be_legs` says why
-            if _may_be_legs(flights[one], flights[other], redirected):
+            if point == other_point and point is not None and (start <= end < begin or begin <= over < start):
+                never.append((one, other, keys))
+            elif _may_be_legs(flights[one], flights[other], redirected):
                 known = candidates.get((one, other))
                 candidates[one, other] = keys if known is None else known | keys
-    return candidates
+    return _Candidates(candidates, never, redirected)
 
 
-def _sides(flights: Sequence[Flight]) -> list[tuple[str, int, tuple[int, int]]]:
-    """Its connection, a number for that one's server, and its sequence numbers: most flights that are no legs of one exchange differ in these."""
+class _Side(NamedTuple):
+    """Of a flight: its connection, a number for that one's server, and its sequence numbers, in which most flights that are no legs of one exchange differ; and
+    when it was under way, by the clock of its capture point (None where times are not compared as this clock shows them)."""
+
+    connection: str
+    server: int
+    bases: tuple[int, int]
+    point: int | None
+    start: int
+    end: int
+
+
+def _sides(flights: Sequence[Flight], clocks: Clocks | None) -> list[_Side]:
     servers: dict[Endpoint, int] = {}
-    found = [flight.connection for flight in flights]
-    return [(one.id, servers.setdefault(one.server, len(servers)), one.bases) for one in found]
+    found = []
+    for flight in flights:
+        home, end = flight.connection, flight.open_end if flight.end is None else flight.end
+        point = home.point if not clocks or home.point not in clocks else None
+        found.append(_Side(home.id, servers.setdefault(home.server, len(servers)), home.bases, point, flight.start, end))
+    return found
 
 
 def _redirected(flights: Sequence[Flight], groups: Mapping[Key, list[int]]) -> frozenset[frozenset[str]]:

@@ -29,6 +29,8 @@ _CONNECT_NS = 5_000_000_000
 def ended_at_proxy(connections: Mapping[str, Connection], exchanges_of: Mapping[str, Sequence[Exchange]], taken: set[str]) -> list[tuple[str, str]]:
     """(TLS connection, upstream connection) pairs; ``taken`` connections have another leg already."""
     outer = sorted((found for found in connections.values() if found.protocol == "tls" and not found.tls_opened and found.id not in taken), key=_first)
+    if not outer:
+        return []
     starts = [found.first_ns for found in outer]
     pairs = []
     for inner in connections.values():
@@ -49,6 +51,8 @@ def intercepted(connections: Mapping[str, Connection], exchanges_of: Mapping[str
     write in step; no other tunnel may fit.
     """
     inside = [found for found in connections.values() if found.tunnel_of is not None and found.protocol == "tls" and found.id not in taken]
+    if not inside:
+        return []
     pairs = []
     for far in connections.values():
         if far.id in taken or far.protocol != "tls" or far.tunnel_of is not None or far.twin_of is not None:

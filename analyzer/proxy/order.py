@@ -25,6 +25,8 @@ def ordered(flights: Sequence[Flight], exact: Iterable[Pair], taken: Iterable[Pa
         if not _STRONG.isdisjoint(pair.bases):
             a, b = flights[pair.near], flights[pair.far]
             known[a.connection.id, b.connection.id].append((a.exchange.position, b.exchange.position))
+    if not known:
+        return
     places: dict[str, dict[int, int]] = defaultdict(dict)
     for index, flight in enumerate(flights):
         places[flight.connection.id][flight.exchange.position] = index

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ from analyzer.formats.gateways import shows_gateway
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.proxy.hops import Legs
 from analyzer.proxy.opaque import CONFIDENCE, ended_at_proxy, intercepted
-from analyzer.records.http import Exchange, is_absolute
+from analyzer.records.http import Exchange, Header, is_absolute
 from analyzer.records.issues import Issue
 from analyzer.records.prefaces import ProxyHeader, Socks
 from analyzer.records.proxy import Hop, Role, Route
@@ -60,7 +61,7 @@ def routes(
     broken = intercepted(connections, exchanges_of, taken)
     for near, far in (*ended, *broken):
         onward[near].setdefault(far)
-    order = {identity: place for place, identity in enumerate(connections)}
+    order = {identity: place for place, identity in enumerate(connections)} if onward else {}
     made: list[Route] = []
     for near in sorted(onward, key=lambda identity: order[identity]):
         fars = tuple(sorted(onward[near], key=lambda identity: (connections[identity].first_ns, order[identity])))
@@ -69,7 +70,8 @@ def routes(
         made.append(Route(f"r{len(made) + 1}", near, fars, connections[near].server.host, kind, CONFIDENCE if inferred else 1.0))
     upstream = {identity for route in made for identity in route.upstream_connections} | legs.far
     clients = {route.client_connection for route in made} | legs.near
-    roles = {identity: _role(connections[identity], exchanges_of.get(identity, ()), upstream, clients, by_product=by_product) for identity in connections}
+    told = _Told(upstream, clients, {}, by_product)
+    roles = {identity: _role(connection, exchanges_of.get(identity, ()), told) for identity, connection in connections.items()}
     for identity, connection in connections.items():
         if connection.twin_of is not None:  # one connection has one role, wherever it was seen
             roles[identity] = roles[connection.twin_of]
@@ -104,14 +106,17 @@ def _is_decoded(connection: Connection) -> bool:
 def _header_pairs(connections: Mapping[str, Connection]) -> list[tuple[str, str]]:
     """(near, far) where a PROXY header names the client's end of a connection that was open then: needed where what
     they carry cannot be read."""
+    headed = [(identity, far) for identity, far in connections.items() if far.prefaces and far.twin_of is None]
+    if not headed:
+        return []
     ends: dict[Endpoint, list[str]] = defaultdict(list)
     for identity, connection in connections.items():
         if connection.twin_of is None:
             ends[connection.client].append(identity)
     pairs = []
-    for identity, far in connections.items():
+    for identity, far in headed:
         for header in far.prefaces:
-            if isinstance(header, ProxyHeader) and header.client_host and far.twin_of is None:
+            if isinstance(header, ProxyHeader) and header.client_host:
                 nears = ends.get(Endpoint(header.client_host, header.client_port or 0), ())
                 pairs += [(near, identity) for near in nears if near != identity and _meet(connections[near], far)]
     return pairs
@@ -149,25 +154,51 @@ def _copied(near: str, own: list[Hop], connections: Mapping[str, Connection]) ->
     return connections[near].to_server.size == connections[fars.pop()].to_server.size
 
 
-def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: AbstractSet[str], clients: AbstractSet[str], *, by_product: bool) -> Role:
+class _Told(NamedTuple):
+    """What roles are told by: connections that are upstream legs and clients' legs for certain; heads of requests, by what Python calls each (they live as long
+    as the exchanges), and whether a proxy wrote in them; and see `routes`."""
+
+    upstream: AbstractSet[str]
+    clients: AbstractSet[str]
+    traced: dict[int, bool]
+    by_product: bool
+
+
+def _role(connection: Connection, exchanges: Sequence[Exchange], told: _Told) -> Role:
     if connection.protocol == "connect":
         return Role.TUNNEL
-    if connection.id in upstream:
+    if connection.id in told.upstream:
         return Role.UPSTREAM_LEG
-    asks = any(isinstance(preface, Socks) for preface in connection.prefaces)
-    if connection.id in clients or connection.tunnel_of is not None or asks:
+    prefaces = connection.prefaces
+    if connection.id in told.clients or connection.tunnel_of is not None or (prefaces and any(isinstance(preface, Socks) for preface in prefaces)):
         return Role.CLIENT_LEG
-    if any(isinstance(preface, ProxyHeader) and not preface.local for preface in connection.prefaces):
+    if prefaces and any(isinstance(preface, ProxyHeader) and not preface.local for preface in prefaces):
         return Role.UPSTREAM_LEG
-    requests = [exchange.request for exchange in exchanges if not isinstance(exchange.request, Absent)]
-    if any(is_absolute(request.target) or request.method == "CONNECT" for request in requests):
-        return Role.CLIENT_LEG
-    answers = [exchange.response for exchange in exchanges if not isinstance(exchange.response, Absent)]
-    if any(shows_gateway(one.headers, by_product=by_product) or (one.status in _BY_GATEWAYS and not by_product) for one in answers):
-        return Role.CLIENT_LEG
-    if any(header.name.lower() in _TRACES for request in requests for header in request.headers):
+    asked = traced = False
+    for exchange in exchanges:
+        request = exchange.request
+        if not isinstance(request, Absent):
+            if request.method == "CONNECT" or is_absolute(request.target):
+                return Role.CLIENT_LEG
+            asked = True
+            traced = traced or _is_traced(request.headers, told.traced)
+    for exchange in exchanges:
+        answer = exchange.response
+        if not isinstance(answer, Absent) and (
+            shows_gateway(answer.headers, by_product=told.by_product) or (answer.status in _BY_GATEWAYS and not told.by_product)
+        ):
+            return Role.CLIENT_LEG
+    if traced:
         return Role.UPSTREAM_LEG
-    return Role.DIRECT if requests or connection.protocol == "tls" else Role.UNKNOWN
+    return Role.DIRECT if asked or connection.protocol == "tls" else Role.UNKNOWN
+
+
+def _is_traced(headers: tuple[Header, ...], known: dict[int, bool]) -> bool:
+    """A proxy that passes a request on wrote a field of it."""
+    found = known.get(id(headers))
+    if found is None:
+        found = known[id(headers)] = any(header.name.lower() in _TRACES for header in headers)
+    return found
 
 
 def _one_leg(
@@ -181,8 +212,9 @@ def _one_leg(
         if connections[identity].tunnel_of is not None:
             yield Issue("proxy.one-leg", "the client side (a CONNECT tunnel) is here, the server side is not", identity, connections[identity].capture)
             continue
-        answered = any(not isinstance(exchange.response, Absent) and exchange.response.status < 400 for exchange in exchanges_of.get(identity, ()))
-        if answered or role is Role.UPSTREAM_LEG:
+        if role is Role.UPSTREAM_LEG or any(
+            not isinstance(exchange.response, Absent) and exchange.response.status < 400 for exchange in exchanges_of.get(identity, ())
+        ):
             leg = "client side is here, the server side is not" if role is Role.CLIENT_LEG else "server side is here, the client's is not"
             headers = role is Role.UPSTREAM_LEG and not any(isinstance(preface, ProxyHeader) for preface in connections[identity].prefaces)
             claimed = ", as the requests claim (Via, X-Forwarded-For or Forwarded, which any sender can write)" if headers else ""

@@ -18,6 +18,7 @@ from analyzer.proxy.times import GATEWAY, Clocks, nested, same_clock, shifted
 from analyzer.records.transport import Connection, Endpoint
 
 _ACTIVE = 64
+_PAIR = 2
 
 
 class _Known(NamedTuple):
@@ -88,12 +89,16 @@ def _options(
             shapes[flight.shape[0], flight.declared].append(index)
     options: dict[int, list[int]] = defaultdict(list)
     for members in shapes.values():
-        members.sort(key=lambda index: shifted(flights[index], flights[index].start, clocks))
+        if len(members) < _PAIR:
+            continue
+        begins = {index: shifted(flights[index], flights[index].start, clocks) for index in members}
+        members.sort(key=begins.__getitem__)
         active: list[int] = []
         for index in members:
-            begin = shifted(flights[index], flights[index].start, clocks)
-            active = [other for other in active if _under_way(flights[other], begin, clocks)][-_ACTIVE:]
-            if index not in fars:
+            begin = begins[index]
+            if active:
+                active = [other for other in active if _under_way(flights[other], begin, clocks)][-_ACTIVE:]
+            if active and index not in fars:
                 for other in active:
                     if other not in nears and _possible(flights[other], flights[index], known, clocks):
                         options[other].append(index)

@@ -33,8 +33,11 @@ class OpenShell(Struct):
     first_ns: int
     last_ns: int
     packets: tuple[int, ...]
-    sent: Defragmenter[Operation]
-    received: Defragmenter[Operation]
+    limit: int
+    """Bytes that are kept of one object."""
+    sent: Defragmenter[Operation] | None = None
+    received: Defragmenter[Operation] | None = None
+    """What puts together what the client sent and what the server did, once one of them sent a part of PSRP."""
     kind: str = "winrs"
     resource_uri: str | None = None
     code_page: int | None = None
@@ -52,6 +55,16 @@ class OpenShell(Struct):
     """How many commands an id stood for."""
     missing: list[Missing] = field(default_factory=list)
     history: History = field(default_factory=History)
+
+    def reader(self, *, from_client: bool) -> Defragmenter[Operation]:
+        """What puts together what one side sends."""
+        if from_client:
+            if self.sent is None:
+                self.sent = Defragmenter(self.limit)
+            return self.sent
+        if self.received is None:
+            self.received = Defragmenter(self.limit)
+        return self.received
 
 
 class Pair(Struct, gc=False):

@@ -11,21 +11,23 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from analyzer.formats.holes import Holed, bytes_of, joined
 from analyzer.psrp import clixml, errors, session
 from analyzer.psrp.commands import Building, finished
-from analyzer.psrp.fragments import Defragmenter, Found, PsMessage, Strings, begins
+from analyzer.psrp.fragments import Found, PsMessage, Strings, begins
 from analyzer.psrp.parts import OpenShell as _Shell
 from analyzer.psrp.parts import Pair as _Pair
 from analyzer.psrp.parts import Place, in_order
 from analyzer.psrp.streams import BEGINNINGS, is_shown, readable, shown
+from analyzer.records.sessions import ShellEvent, ShellFact
 from analyzer.records.wsman import BETWEEN, Command, Missing, Operation, OutputRun, Shell
 
 _POWERSHELL = "/powershell/"
 _INPUTS = ("stdin", "pr")
 _REFUSED = 400
+_Timed = TypeVar("_Timed", ShellFact, ShellEvent)
 _WHEN = attrgetter("ts_ns")
 _WHOLE = ("exchange", "request")
 """What is missing where a whole use of a command's id may be."""
@@ -48,16 +50,21 @@ def shells(operations: Iterable[Operation], place: Callable[[str], Place], objec
     earliest: dict[tuple[str, str], list[int]] = {}
     for listing in listings:
         _listed(known, earliest, listing, place(listing.exchange))
-    made = sorted((shell for uses in known.values() for shell in uses), key=lambda shell: (shell.first_ns, shell.id))
-    numbers = {id(shell): number for uses in known.values() for number, shell in enumerate(uses, 1)}
+    made = [(shell, number) for uses in known.values() for number, shell in enumerate(uses, 1)]
+    made.sort(key=_begun)
     found: list[Shell] = []
     commands: list[Command] = []
-    for shell in made:
+    for shell, number in made:
         _flush(shell, None)
-        own = tuple(_commands(shell, _name(shell.id, numbers[id(shell)])))
-        found.append(_shell(shell, _name(shell.id, numbers[id(shell)]), tuple(command.id for command in own)))
+        name = _name(shell.id, number)
+        own = tuple(_commands(shell, name)) if shell.commands else ()
+        found.append(_shell(shell, name, tuple([command.id for command in own])))
         commands += own
     return Built(tuple(found), tuple(commands))
+
+
+def _begun(use: tuple[_Shell, int]) -> tuple[int, str]:
+    return use[0].first_ns, use[0].id
 
 
 def _name(identity: str, number: int) -> str:
@@ -74,9 +81,7 @@ def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation
     else:
         creates = pair.answered is not None and pair.answered.name == "CreateResponse"
     if not uses or (creates and (uses[-1].created or uses[-1].commands)):
-        sent: Defragmenter[Operation] = Defragmenter(limit)
-        received: Defragmenter[Operation] = Defragmenter(limit)
-        uses.append(_Shell(pair.shell_id, pair.place, operation.ts_ns, operation.ts_ns, operation.packets[:1], sent, received))
+        uses.append(_Shell(pair.shell_id, pair.place, operation.ts_ns, operation.ts_ns, operation.packets[:1], limit))
     shell = pair.shell = uses[-1]
     shell.anonymous = shell.anonymous or (creates and not shell.created and pair.place.anonymous and not shell.users)
     shell.created = shell.created or creates
@@ -236,7 +241,7 @@ def _winrs(shell: _Shell, pair: _Pair, operation: Operation) -> None:
 
 
 def _powershell(shell: _Shell, pair: _Pair, operation: Operation) -> None:
-    reader = shell.sent if operation.from_client else shell.received
+    reader = shell.reader(from_client=operation.from_client)
     for owner, data in _pieces(pair, operation):
         for found in reader.messages(data, operation, owner):
             _message(shell, pair, found)
@@ -267,7 +272,7 @@ def _message(shell: _Shell, pair: _Pair | None, found: Found[Operation]) -> None
 def _flush(shell: _Shell, owner: str | None) -> None:
     """What can get no more fragments: of a command whose id is used again, or (None) of all at the end of the capture."""
     for reader in (shell.sent, shell.received):
-        for found in list(reader.unfinished(owner)):
+        for found in () if reader is None else list(reader.unfinished(owner)):
             if isinstance(found.message, PsMessage) and found.message.kind != "malformed":
                 _message(shell, None, found)
 
@@ -333,7 +338,7 @@ def _lacks(shell: _Shell, pair: _Pair, operation: Operation) -> None:
 
 
 def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
-    kind = shell.kind
+    kind, history = shell.kind, shell.history
     if kind == "winrs" and shell.resource_uri and not shell.resource_uri.rstrip("/").lower().endswith("/cmd"):
         kind = "cim" if "/wmi" in shell.resource_uri.lower() else kind
     return Shell(
@@ -351,13 +356,17 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
         packets=shell.packets,
         exchanges=tuple(shell.exchanges),
         missing=tuple(shell.missing),
-        cut=shell.sent.cut + shell.received.cut,
-        facts=tuple(sorted(shell.history.facts, key=_WHEN)),
-        events=tuple(sorted(shell.history.events, key=_WHEN)),
-        unparsed=shell.history.unparsed,
-        untold=shell.history.untold,
-        strange=tuple(f"{what} ({count})" for what, count in shell.history.strange.items()),
+        cut=sum([reader.cut for reader in (shell.sent, shell.received) if reader is not None]),
+        facts=_in_time(history.facts),
+        events=_in_time(history.events),
+        unparsed=history.unparsed,
+        untold=history.untold,
+        strange=tuple([f"{what} ({count})" for what, count in history.strange.items()]) if history.strange else (),
     )
+
+
+def _in_time(found: Sequence[_Timed]) -> tuple[_Timed, ...]:
+    return tuple(found) if len(found) < 2 else tuple(sorted(found, key=_WHEN))
 
 
 def _owner(shell: _Shell) -> str | None:

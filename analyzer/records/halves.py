@@ -1,7 +1,7 @@
 """What facts and opinions ask of an exchange: its request, its response, a field of one, who its connection is logged on as."""
 
 from bisect import bisect_left, bisect_right
-from functools import partial
+from functools import lru_cache, partial
 
 from analyzer.records.auth import Audience, Conversation, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
@@ -67,14 +67,23 @@ def wants_a_close(asked: Request | None) -> bool:
 
 def packets_of(exchange: Exchange) -> tuple[int, ...]:
     """The first packets of its request and of its response."""
-    return tuple([half.packets[0] for half in (exchange.request, exchange.response) if not isinstance(half, Absent) and half.packets])
+    asked, answer = exchange.request, exchange.response
+    if not isinstance(asked, Absent) and not isinstance(answer, Absent) and asked.packets and answer.packets:  # as nearly always
+        return asked.packets[0], answer.packets[0]
+    return tuple([half.packets[0] for half in (asked, answer) if not isinstance(half, Absent) and half.packets])
 
 
 def account(client: Identity) -> str | None:
     r"""``DOMAIN\user``, ``user``, or None when no name is known."""
     if not client.user:
         return None
-    return f"{client.domain}\\{client.user}" if client.domain else client.user
+    return _account(client.domain, client.user) if client.domain else client.user
+
+
+@lru_cache(maxsize=4096)
+def _account(domain: str, user: str) -> str:
+    """One text for all logons of an account."""
+    return f"{domain}\\{user}"
 
 
 def begins_at(evidence: Evidence, spoken: Conversation) -> int:

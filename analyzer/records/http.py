@@ -46,7 +46,7 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*+://")
 
 def is_absolute(target: str) -> bool:
     """The target is a whole URI, as clients send it to a proxy (RFC 9112 section 3.2.2); a path may have ``://`` in it, too."""
-    return _ABSOLUTE.match(target) is not None
+    return not target.startswith("/") and _ABSOLUTE.match(target) is not None
 
 
 class Framing(StrEnum):

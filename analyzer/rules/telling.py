@@ -269,7 +269,7 @@ def _by_place(evidence: Evidence, signs: Iterable[Sign[Any]]) -> Iterable[list[S
 
 
 def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
-    """The one way to make a finding: its subject is the first connection, and the times of its exchanges are its times."""
+    """The one way to make a finding: its subject is the first connection, and the times of its exchanges (without any, of its connections) are its times."""
     evidence, signs, connections = tell.evidence, tell.signs, tell.connections
     if len(signs) == 1:  # as of most findings
         only = signs[0]
@@ -286,7 +286,7 @@ def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
     advice = opinion.advice(tell) if callable(opinion.advice) else opinion.advice
     reference = opinion.reference(tell) if callable(opinion.reference) else opinion.reference
     first = tell.connection
-    began, ended = _times(evidence, exchanges) or (first.first_ns, first.last_ns)
+    began, ended = _times(evidence, exchanges) or _lasted(evidence, connections)
     return Finding(
         rule=rule,
         subject=connections[0],
@@ -329,6 +329,12 @@ def _first_ones(packets: Iterable[int]) -> tuple[int, ...]:
     if isinstance(packets, tuple) and (len(packets) < _SEVERAL or (len(packets) == _SEVERAL and packets[0] < packets[1])):  # as of most findings
         return packets
     return tuple(sorted(dict.fromkeys(packets))[:_PACKETS])
+
+
+def _lasted(evidence: Evidence, connections: Iterable[str]) -> tuple[int, int]:
+    """When the first of these connections began, and when the last of them ended."""
+    found = [evidence.connections[identity] for identity in connections]
+    return min([one.first_ns for one in found]), max([one.last_ns for one in found])
 
 
 def _times(evidence: Evidence, exchanges: Iterable[str]) -> tuple[int, int] | None:

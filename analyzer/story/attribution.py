@@ -51,10 +51,10 @@ def _shell(evidence: Evidence, shell: Shell, fates: Mapping[str, Fate]) -> Shell
         if who is not None:
             found.setdefault(_Who(who.asked_from, who.asked_as, who.ran_as))
             before = fate
-    asked_as = tuple(dict.fromkeys(who.asked_as for who in found if who.asked_as))
-    ran_as = tuple(dict.fromkeys(who.ran_as for who in found if who.ran_as))
+    asked_as = tuple(dict.fromkeys([who.asked_as for who in found if who.asked_as]))
+    ran_as = tuple(dict.fromkeys([who.ran_as for who in found if who.ran_as]))
     asked_from = next((who.asked_from for who in found if who.asked_from), None)
-    events = tuple(_event(evidence, event, fates) for event in shell.events)
+    events = tuple([_event(evidence, event, fates) for event in shell.events])
     return replace(shell, asked_from=asked_from, asked_as=asked_as, ran_as=ran_as, events=events)
 
 
@@ -64,7 +64,10 @@ def _is_same(one: Fate, other: Fate) -> bool:
 
 def _event(evidence: Evidence, event: ShellEvent, fates: Mapping[str, Fate]) -> ShellEvent:
     who = _of(evidence, (event.exchange,), fates) if event.by_client else None
-    return event if who is None else event._replace(client=who.asked_from or event.client, asked_as=who.asked_as)
+    if who is None:
+        return event
+    what, text, by_client, client, exchange, ts_ns, packets, outcome, _, command = event
+    return ShellEvent(what, text, by_client, who.asked_from or client, exchange, ts_ns, packets, outcome, who.asked_as, command)
 
 
 def _of(evidence: Evidence, exchanges: Sequence[str], fates: Mapping[str, Fate]) -> _Who | Fate | None:

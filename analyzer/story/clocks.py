@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from analyzer.formats.filetime import unix_ns
 from analyzer.records.auth import Audience, KerberosToken, NtlmToken
+from analyzer.records.candidates import connections
 from analyzer.records.evidence import Evidence
 from analyzer.records.halves import header, request, response
 from analyzer.records.http import Exchange
@@ -49,12 +50,14 @@ def server_clocks(evidence: Evidence, parties: Sequence[Party], ends: Mapping[st
     kinds = {one.id: one.kind for one in parties}
     told: dict[tuple[str, int], list[_Told]] = defaultdict(list)
     at: dict[tuple[str, int], list[str]] = {}
-    for identity, connection in evidence.connections.items():
-        if identity in evidence.winrm and identity in ends:
-            at.setdefault((ends[identity][1], evidence.captures[connection.capture].point), []).append(identity)
-    for place, connections in at.items():
+    points = [capture.point for capture in evidence.captures]
+    for connection in connections(evidence):
+        own = ends.get(connection.id)
+        if own is not None:
+            at.setdefault((own[1], points[connection.capture]), []).append(connection.id)
+    for place, reached in at.items():
         kind, times = kinds[place[0]], told[place]
-        for identity in sorted(connections):
+        for identity in sorted(reached):
             times += _by_ntlm(evidence, identity, kind)
             times += _by_date(evidence, identity, kind, place[0], fates)
     for host, (point, times) in _by_kdc(evidence).items():
@@ -86,10 +89,9 @@ def _clock(party: str, point: int, told: Sequence[_Told]) -> ServerClock:
     )
 
 
-def _bounds(said_ns: int, step_ns: int, asked_ns: int, answered_ns: int, packet: int, source: str) -> Iterator[_Told]:
+def _bounds(said_ns: int, step_ns: int, asked_ns: int, answered_ns: int, packet: int, source: str) -> tuple[_Told, ...]:
     """The clock showed [said, said + step) at some time in [asked, answered]."""
-    if 0 < asked_ns <= answered_ns:
-        yield _Told(said_ns - answered_ns, said_ns + step_ns - asked_ns, answered_ns, packet, source)
+    return (_Told(said_ns - answered_ns, said_ns + step_ns - asked_ns, answered_ns, packet, source),) if 0 < asked_ns <= answered_ns else ()
 
 
 def _by_ntlm(evidence: Evidence, connection: str, kind: Kind) -> Iterator[_Told]:
@@ -97,9 +99,11 @@ def _by_ntlm(evidence: Evidence, connection: str, kind: Kind) -> Iterator[_Told]
     wanted = _LOGGED_ON_TO.get(kind)
     for talk in evidence.conversations_of.get(connection, ()):
         for step in talk.steps if talk.audience is wanted else ():
+            if step.from_client or step.token is None or not step.packets:
+                continue
             exchange = evidence.exchanges.get(step.exchange)
-            asked = None if exchange is None or step.token is None or step.from_client else request(exchange)
-            if asked is None or not step.packets or step.token is None:
+            asked = None if exchange is None else request(exchange)
+            if asked is None:
                 continue
             ntlm, kerberos = step.token.ntlm, step.token.kerberos
             if isinstance(ntlm, NtlmToken) and ntlm.message == 2 and ntlm.stamp is not None and len(ntlm.stamp) == 8:
@@ -118,14 +122,13 @@ def _by_date(evidence: Evidence, connection: str, kind: Kind, party: str, fates:
         yield from _dated(exchange)
 
 
-def _dated(exchange: Exchange) -> Iterator[_Told]:
+def _dated(exchange: Exchange) -> tuple[_Told, ...]:
     asked, answer = request(exchange), response(exchange)
     date = header(answer, "date")
     if date is None or asked is None or answer is None or not answer.packets or header(answer, "age") is not None:
-        return
+        return ()
     said = _seconds(date)
-    if said is not None:
-        yield from _bounds(said * 1_000_000_000, _DATE_NS, asked.first_ns, answer.first_ns, answer.packets[0], "date")
+    return () if said is None else _bounds(said * 1_000_000_000, _DATE_NS, asked.first_ns, answer.first_ns, answer.packets[0], "date")
 
 
 @lru_cache(maxsize=4096)

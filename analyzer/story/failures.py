@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from analyzer.records.auth import Audience
+from analyzer.records.candidates import connections
 from analyzer.records.capture import IcmpKind
 from analyzer.records.evidence import Evidence
 from analyzer.records.halves import header, request, response
@@ -24,6 +25,8 @@ _TIMED_OUT = (2150858793, "TimedOut")
 _WAITS = ("Receive", "Pull")
 _ENDS = ("Delete", "Signal", "Release", "Unsubscribe")
 _UP = (Reached.COMPLETED, Reached.APPLICATION_DATA)
+_WELL = (Outcome.ANSWERED, Outcome.NOT_CAPTURED)
+"""Of a request that was answered, or may have been."""
 _TRIES = 2
 """SYN packets of a client that really waits for an answer."""
 _SETTLED_NS = 3_000_000_000
@@ -45,7 +48,10 @@ def _requests(evidence: Evidence, fates: Mapping[str, Fate], endings: Mapping[st
     """The last request of each client to each service, where it failed."""
     last: dict[Service, tuple[int, Fate]] = {}
     services: dict[tuple[str, str | None, int], Service] = {}
-    for fate in fates.values():
+    clients = {fate.asked_from for fate in fates.values() if fate.outcome not in _WELL}
+    for fate in fates.values() if clients else ():
+        if fate.asked_from not in clients:
+            continue  # all that it asked for was answered
         exchange = evidence.exchanges[fate.request]
         asked = request(exchange)
         if asked is None:
@@ -199,7 +205,7 @@ def _connections(evidence: Evidence, ends: Mapping[str, tuple[str, str]]) -> Ite
     """Connections of clients that never came up, unless the same client reached the same server later."""
     up: dict[tuple[str, str, int], int] = {}
     every = evidence.connections.values()
-    down = [one for one in every if not one.established and one.id in evidence.winrm and _never_connected(evidence, one)]
+    down = [one for one in connections(evidence) if not one.established and _never_connected(evidence, one)]
     for one in every if down else ():
         if one.established:
             up[_pair(one)] = max(up.get(_pair(one), 0), one.first_ns)
@@ -235,7 +241,7 @@ def _broken(wanted: Wanted, one: Connection, ends: Mapping[str, tuple[str, str]]
 
 def _tls(evidence: Evidence, ends: Mapping[str, tuple[str, str]]) -> Iterator[Failure]:
     """TLS of WinRM connections that never came up, unless the same client succeeded with the same server later."""
-    own = [one for one in evidence.connections.values() if one.id in evidence.winrm and one.protocol == "tls" and one.tls is not None]
+    own = [one for one in connections(evidence) if one.protocol == "tls" and one.tls is not None]
     up: dict[tuple[str, str, int], int] = {}
     for one in own:
         if one.tls is not None and one.tls.reached in _UP:

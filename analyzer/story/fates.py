@@ -18,7 +18,9 @@ from analyzer.records.transport import End
 _PROXY_DEMAND, _DEMAND, _ERROR, _SERVER_ERROR = 407, 401, 400, 500
 _GATEWAY = (502, 503, 504)
 _SURE = 0.9
-_PROVED = Certainty.PROVED
+_PROVED, _UNKNOWN = Certainty.PROVED, Certainty.UNKNOWN
+_PROXY, _UPSTREAM, _DIRECT = Kind.PROXY, Role.UPSTREAM_LEG, (Role.DIRECT, Role.UNKNOWN)
+"""Asked of every request: as members of their classes they take longer to get at."""
 
 
 def fates(evidence: Evidence, ends: Mapping[str, tuple[str, str]], parties: Iterable[Party], endings: Mapping[str, Ending]) -> dict[str, Fate]:
@@ -52,14 +54,14 @@ class _Place(NamedTuple):
 def _place(evidence: Evidence, exchange: Exchange, known: "_Known") -> _Place:
     identity = exchange.connection
     listener = known.ends.get(identity, ("", ""))[1]
-    party = known.kinds.get(listener)
-    upstream = evidence.roles.get(identity) is Role.UPSTREAM_LEG
+    party, role = known.kinds.get(listener), evidence.roles.get(identity)
+    upstream = role is _UPSTREAM
     return _Place(
         listener or None,
-        party if party is not None and party.kind is Kind.PROXY and party.certainty is Certainty.PROVED else None,
+        party if party is not None and party.kind is _PROXY and party.certainty is _PROVED else None,
         upstream,
         None if upstream else asked_from(evidence, exchange),
-        Certainty.PROVED if evidence.roles.get(identity) in (Role.DIRECT, Role.UNKNOWN) else Certainty.UNKNOWN,
+        _PROVED if role in _DIRECT else _UNKNOWN,
         bool(evidence.conversations_of.get(identity)),
     )
 
@@ -86,7 +88,9 @@ class _Known(NamedTuple):
 
 def _fate(evidence: Evidence, exchange: Exchange, known: _Known, place: _Place) -> Fate:
     ends, _, endings, silent, sent, faults = known
-    onward = tuple([evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id)]) if exchange.id in evidence.near else ()
+    onward: tuple[Exchange, ...] = ()
+    if evidence.near and exchange.id in evidence.near:
+        onward = tuple([evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id)])
     asked, answer = request(exchange), response(exchange)
     last = onward[-1] if onward else exchange
     own = answer is not None and _answered_itself(evidence, exchange, answer, onward, place.proxy)
@@ -95,18 +99,19 @@ def _fate(evidence: Evidence, exchange: Exchange, known: _Known, place: _Place) 
         outcome = Outcome.NOT_CAPTURED
     listener = place.listener if own or not onward else ends.get(last.connection, ("", ""))[1]
     spoken = authenticated(evidence, exchange) if place.spoken else None
+    name = None if spoken is None else account(spoken.client)
     return Fate(
         request=exchange.id,
         outcome=outcome,
         stopped_at=listener or None,
         status=None if answer is None else answer.status,
         fault_code=None if answer is None else faults.get(answer.id),
-        forwarded_as=tuple([one.id for one in onward]),
+        forwarded_as=tuple([one.id for one in onward]) if onward else (),
         asked_from=asked_from(evidence, exchange) if place.upstream else place.client,
-        asked_as=sent.get(exchange.id) if spoken is None else _asked_as(evidence, exchange, spoken, sent),
-        ran_as=None if own else _account(authenticated(evidence, last) if onward else spoken),
+        asked_as=name if name is not None and spoken is not None and _is_its_own(evidence, exchange, spoken) else sent.get(exchange.id),
+        ran_as=None if own else _account(authenticated(evidence, last)) if onward else name,
         waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
-        certainty=Certainty.UNKNOWN if outcome is Outcome.NOT_CAPTURED else _joined(evidence, exchange) if onward else _PROVED if own else place.certainty,
+        certainty=_UNKNOWN if outcome is Outcome.NOT_CAPTURED else _joined(evidence, exchange) if onward else _PROVED if own else place.certainty,
         packets=tuple([key for one in (exchange, *onward) for key in packets_of(one)]) if onward else packets_of(exchange),
     )
 
@@ -163,15 +168,6 @@ def _account(spoken: Conversation | None) -> str | None:
     return None if spoken is None else account(spoken.client)
 
 
-def _asked_as(evidence: Evidence, exchange: Exchange, spoken: Conversation | None, sent: Mapping[str, str]) -> str | None:
-    """The account that the client itself logged on with on its own connection, whether or not the server took it. ``spoken``: by what its request was
-    authenticated; ``sent``: see `_sent`."""
-    told = None if spoken is None or not _is_its_own(evidence, exchange, spoken) else account(spoken.client)
-    if told is not None:
-        return told
-    return sent.get(exchange.id)
-
-
 def _sent(evidence: Evidence) -> dict[str, str]:
     """Exchange id to the account of the first conversation with a server that it is part of, where that names one."""
     found: dict[str, str] = {}
@@ -186,14 +182,17 @@ def _sent(evidence: Evidence) -> dict[str, str]:
 def asked_from(evidence: Evidence, exchange: Exchange) -> str | None:
     """The address of the client behind a request: its connection's, or what the proxy says where only the server's side is captured."""
     connection = evidence.connections[exchange.connection]
-    for one in reversed(connection.prefaces):
+    for one in reversed(connection.prefaces) if connection.prefaces else ():
         if isinstance(one, ProxyHeader) and one.client_host:
             return one.client_host
     if evidence.roles.get(connection.id) is not Role.UPSTREAM_LEG:
         return connection.client.host
     asked = request(exchange)
-    told = [part for value in header_values(asked, "x-forwarded-for") for part in value.split(",")]
-    pairs = [part for value in header_values(asked, "forwarded") for part in re.split(r"[;,]", value)]
+    listed, described = header_values(asked, "x-forwarded-for"), header_values(asked, "forwarded")
+    if not listed and not described:
+        return None
+    told = [part for value in listed for part in value.split(",")]
+    pairs = [part for value in described for part in re.split(r"[;,]", value)]
     told += [pair.partition("=")[2] for pair in pairs if pair.strip().lower().startswith("for=")]
     hosts = {host for part in told if (host := _host(part))}
     return hosts.pop() if len(hosts) == 1 else None

@@ -6,17 +6,19 @@ field of a request to a proxy names the server behind it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from heapq import merge
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
 from analyzer.records.auth import Conversation, Mechanism, NtlmToken
+from analyzer.records.candidates import connections
 from analyzer.records.evidence import Evidence
-from analyzer.records.halves import header, host_name, request
+from analyzer.records.halves import header, host_name
 from analyzer.records.names import Host, HostName, NameClaim, Naming
+from analyzer.records.quality import Absent
 from analyzer.records.story import Kind, Party
 from analyzer.records.transport import Connection, TlsFacts
 
@@ -26,8 +28,9 @@ _NAMES = 64
 """Names of one address that are kept, by source."""
 _PACKETS = 8
 _ORDER = {source: place for place, source in enumerate(Naming)}
-_HOST = Naming.HOST
-_DIRECT = (Kind.CLIENT, Kind.SERVER)
+_HOST, _NTLM = Naming.HOST, Naming.NTLM
+_CLIENT, _SERVER = Kind.CLIENT, Kind.SERVER
+_ROLES = {kind: kind.value for kind in Kind}
 
 
 class _Claim(NamedTuple):
@@ -40,20 +43,24 @@ class _Claim(NamedTuple):
     packet: int | None
 
 
+_Say: TypeAlias = Callable[[str, str, Naming, str, int | None], None]
+"""Takes one claim: its address, name, source, who said it, and the packet."""
+
+
 class _Told(Struct):
-    """What one source says of one address, together."""
+    """What one source says of one address, together: the first claim, how many there are, and the first few of their senders and packets."""
 
     first: _Claim
     times: int = 0
-    said_by: dict[str, None] = field(default_factory=dict)
-    packets: dict[int, None] = field(default_factory=dict)
+    said_by: list[str] = field(default_factory=list)
+    packets: list[int] = field(default_factory=list)
 
-    def add(self, claim: _Claim) -> None:
+    def add(self, said_by: str, packet: int | None) -> None:
         self.times += 1
-        if len(self.said_by) < _PACKETS:
-            self.said_by[claim.said_by] = None
-        if claim.packet is not None and len(self.packets) < _PACKETS:
-            self.packets[claim.packet] = None
+        if len(self.said_by) < _PACKETS and said_by not in self.said_by:
+            self.said_by.append(said_by)
+        if packet is not None and len(self.packets) < _PACKETS and packet not in self.packets:
+            self.packets.append(packet)
 
 
 class _Placed:
@@ -97,6 +104,28 @@ class _Placed:
         return list(others)
 
 
+class _Heard:
+    """What all sources say, by address, by name and source; the names that were not kept; and who has a name."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, dict[tuple[str, Naming], _Told]] = defaultdict(dict)
+        self.left_out: dict[str, set[tuple[str, Naming]]] = defaultdict(set)
+        self.placed = _Placed()
+
+    def say(self, host: str, name: str, source: Naming, said_by: str, packet: int | None) -> None:
+        """Takes one claim."""
+        of_host, key = self.told[host], (name.lower(), source)
+        known = of_host.get(key)
+        if known is None:
+            if len(of_host) >= _NAMES:
+                self.left_out[host].add(key)
+                return
+            claim = _Claim(host, name, source, said_by, packet)
+            known = of_host[key] = _Told(claim)
+            self.placed.add(claim)
+        known.add(said_by, packet)
+
+
 def _version(address: str) -> int:
     """Of an address in its text form."""
     return 6 if ":" in address else 4
@@ -108,7 +137,13 @@ def of_interest(evidence: Evidence, claims: Iterable[NameClaim]) -> tuple[NameCl
     if not found:
         return ()
     addresses = _addresses(evidence)
-    known = {_first(claim.name) for claim in _spoken(evidence, {}) if claim.host in addresses}
+    known: set[str] = set()
+
+    def say(host: str, name: str, *_: object) -> None:
+        if host in addresses:
+            known.add(_first(name))
+
+    _spoken(evidence, {}, {}, say)
     known |= {_first(claim.name) for claim in found if claim.host in addresses}
     return tuple(claim for claim in found if claim.host in addresses or _first(claim.name) in known)
 
@@ -121,35 +156,25 @@ def hosts(evidence: Evidence, parties: Sequence[Party], ends: Mapping[str, tuple
         listens, asks = [one.host for one in party.listens], party.hosts
         for address in dict.fromkeys([*listens, *asks]) if len(listens) + len(asks) > 1 else listens or asks:
             by_address.setdefault(address, []).append(party)
-    meant = {identity: (kinds[near], kinds[far]) for identity, (near, far) in ends.items()}
-    heard = (_Claim(one.host, one.name, one.source, one.said_by, one.packet) for one in evidence.names)
-    told: dict[str, dict[tuple[str, Naming], _Told]] = defaultdict(dict)
-    left_out: dict[str, set[tuple[str, Naming]]] = defaultdict(set)
-    placed = _Placed()
-    for claim in (*heard, *_spoken(evidence, meant)):
-        of_host = told[claim.host]
-        key = (claim.name.lower(), claim.source)
-        known = of_host.get(key)
-        if known is None:
-            if len(of_host) >= _NAMES:
-                left_out[claim.host].add(key)
-                continue
-            known = of_host[key] = _Told(claim)
-            placed.add(claim)
-        known.add(claim)
-    return tuple(_host(address, own, told.get(address, {}), placed, len(left_out.get(address, ()))) for address, own in by_address.items())
+    heard = _Heard()
+    for one in evidence.names:
+        heard.say(one.host, one.name, one.source, one.said_by, one.packet)
+    _spoken(evidence, kinds, ends, heard.say)
+    return tuple([_host(address, own, heard) for address, own in by_address.items()])
 
 
-def _host(address: str, parties: Sequence[Party], told: Mapping[tuple[str, Naming], _Told], placed: _Placed, left_out: int) -> Host:
-    names = [_named(one, placed) for one in told.values()]
+def _host(address: str, parties: Sequence[Party], heard: _Heard) -> Host:
+    told, left_out = heard.told.get(address), len(heard.left_out.get(address, ()))
+    names = [] if told is None else [_named(one, heard.placed) for one in told.values()]
     if len(names) > 1:
         names.sort(key=lambda name: (_ORDER[name.source], "." not in name.name, -name.times, name.name))
     if len(parties) == 1:  # as most addresses have
-        packets = tuple(dict.fromkeys(parties[0].packets))[:_PACKETS]
+        packets = parties[0].packets
+        packets = packets if len(packets) < 2 else tuple(dict.fromkeys(packets))[:_PACKETS]
     else:
         packets = tuple(dict.fromkeys([packet for party in parties for packet in party.packets]))[:_PACKETS]
     unnamed = f"host_names={_NAMES}: {left_out} later names of {address} were not kept" if left_out else None
-    kinds = tuple(dict.fromkeys([party.kind.value for party in parties]))
+    kinds = tuple(dict.fromkeys([_ROLES[party.kind] for party in parties]))
     return Host(address, kinds, tuple([party.id for party in parties]), tuple(names), packets, unnamed)
 
 
@@ -167,39 +192,44 @@ def _addresses(evidence: Evidence) -> dict[str, None]:
     """The ends of WinRM connections, and the KDCs that their clients asked."""
     found: dict[str, None] = {}
     clients = set()
-    winrm = evidence.winrm
-    for identity, connection in evidence.connections.items():
-        if identity in winrm:
-            client = connection.client.host
-            found[client] = found[connection.server.host] = None
-            clients.add(client)
+    for connection in connections(evidence):
+        client = connection.client.host
+        found[client] = found[connection.server.host] = None
+        clients.add(client)
     found.update({message.kdc_host: None for message in evidence.kdc if not message.kind.asks and message.client_host in clients})
     return found
 
 
-def _spoken(evidence: Evidence, meant: Mapping[str, tuple[Kind, Kind]]) -> Iterator[_Claim]:
-    """What connections say of their own ends. ``meant``: the kinds of parties at both ends; without it all connections are taken for direct ones."""
-    for identity, connection in evidence.connections.items():
-        if identity not in evidence.winrm:
-            continue
-        near, far = meant.get(identity, _DIRECT)
+def _spoken(evidence: Evidence, kinds: Mapping[str, Kind], ends: Mapping[str, tuple[str, str]], say: _Say) -> None:
+    """What connections say of their own ends. ``kinds``: of parties, ``ends``: the parties at both ends; without them all connections are taken for direct
+    ones."""
+    asked_for: dict[int, str] = {}
+    for connection in connections(evidence):
+        identity, near, far = connection.id, _CLIENT, _SERVER
+        if identity in ends:
+            opener, listener = ends[identity]
+            near, far = kinds[opener], kinds[listener]
         talks = evidence.conversations_of.get(identity, ())
-        if far is Kind.SERVER:
+        if far is _SERVER:
             if connection.tls is not None:
-                yield from _tls(connection, connection.tls)
-            yield from _asked(evidence, connection)
+                _tls(connection, connection.tls, say)
+            _asked(evidence, connection, asked_for, say)
             for talk in talks:
-                yield from _server(connection, talk)
-        if near is Kind.CLIENT:
+                _server(connection, talk, say)
+        if near is _CLIENT:
             for talk in talks:
-                yield from _client(connection, talk)
+                _client(connection, talk, say)
 
 
-def _claimed(host: str, name: str | None, source: Naming, said_by: str, packet: int | None) -> Iterator[_Claim]:
+def _claimed(host: str, name: str | None, source: Naming, said_by: str, packets: Sequence[int], say: _Say) -> None:
     """Nothing where the name is an address."""
     text = _told_name(name) if name else ""
     if text:
-        yield _Claim(host, text, source, said_by, packet)
+        say(host, text, source, said_by, _earliest(packets))
+
+
+def _earliest(packets: Sequence[int]) -> int | None:
+    return packets[0] if len(packets) == 1 else min(packets, default=None)
 
 
 @lru_cache(maxsize=4096)
@@ -209,42 +239,50 @@ def _told_name(name: str) -> str:
     return "" if text.strip("[]").replace(".", "").isdigit() or ":" in text else text
 
 
-def _tls(connection: Connection, told: TlsFacts) -> Iterator[_Claim]:
+def _tls(connection: Connection, told: TlsFacts, say: _Say) -> None:
     client, server = connection.client.host, connection.server.host
-    yield from _claimed(server, told.server_name, Naming.SNI, client, next(iter(told.hello_packets), None))
+    _claimed(server, told.server_name, Naming.SNI, client, told.hello_packets[:1], say)
     if told.leaf is not None:
+        packets = () if told.leaf_packet is None else (told.leaf_packet,)
         for name in dict.fromkeys([*told.leaf.names, told.leaf.common_name or ""]):
             if not name.startswith("*") and " " not in name:
-                yield from _claimed(server, name, Naming.CERTIFICATE, server, told.leaf_packet)
+                _claimed(server, name, Naming.CERTIFICATE, server, packets, say)
 
 
-def _asked(evidence: Evidence, connection: Connection) -> Iterator[_Claim]:
+def _asked(evidence: Evidence, connection: Connection, known: dict[int, str], say: _Say) -> None:
+    """``known``: the names that heads of requests ask for, by what Python calls their fields (they live as long as the exchanges)."""
     server, client = connection.server.host, connection.client.host
     for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT]:
-        asked = request(exchange)
-        host = header(asked, "host")
-        name = _told_name(host_name(host)) if host else ""
+        asked = exchange.request
+        if isinstance(asked, Absent):
+            continue
+        name = known.get(id(asked.headers))
+        if name is None:
+            host = header(asked, "host")
+            name = known[id(asked.headers)] = _told_name(host_name(host)) if host else ""
         if name:
-            yield _Claim(server, name, _HOST, client, min(asked.packets, default=None) if asked else None)
+            say(server, name, _HOST, client, _earliest(asked.packets))
 
 
-def _server(connection: Connection, talk: Conversation) -> Iterator[_Claim]:
+def _server(connection: Connection, talk: Conversation, say: _Say) -> None:
     client, server = connection.client.host, connection.server.host
     if talk.spn and talk.mechanism is Mechanism.KERBEROS:
         asked = next((step for step in talk.steps if step.token is not None and step.from_client), None)
         name = talk.spn.partition("/")[2].partition("@")[0].partition(":")[0]
-        yield from _claimed(server, name, Naming.SPN, client, min(asked.packets, default=None) if asked else None)
+        _claimed(server, name, Naming.SPN, client, asked.packets if asked else (), say)
     for step in talk.steps:
-        token = None if step.token is None else step.token.ntlm
-        if isinstance(token, NtlmToken) and not step.from_client:
-            for own in (token.server_dns_name, token.server_name):
-                yield from _claimed(server, own, Naming.NTLM, server, min(step.packets, default=None))
+        if step.token is None or step.from_client:
+            continue
+        token = step.token.ntlm
+        if isinstance(token, NtlmToken):
+            _claimed(server, token.server_dns_name, _NTLM, server, step.packets, say)
+            _claimed(server, token.server_name, _NTLM, server, step.packets, say)
 
 
-def _client(connection: Connection, talk: Conversation) -> Iterator[_Claim]:
+def _client(connection: Connection, talk: Conversation, say: _Say) -> None:
     """The workstation's name in an NTLM client's messages: nothing checks it."""
-    client = connection.client.host
     for step in talk.steps:
-        token = None if step.token is None else step.token.ntlm
-        if isinstance(token, NtlmToken) and step.from_client:
-            yield from _claimed(client, token.workstation, Naming.NTLM, client, min(step.packets, default=None))
+        if step.token is not None and step.from_client:
+            token = step.token.ntlm
+            if isinstance(token, NtlmToken) and token.workstation:
+                _claimed(connection.client.host, token.workstation, _NTLM, connection.client.host, step.packets, say)

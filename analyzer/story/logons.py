@@ -126,10 +126,13 @@ def _challenges(evidence: Evidence) -> dict[bytes, _Carried]:
     """The time stamp of every NTLM challenge to what carried it."""
     found: dict[bytes, _Carried] = {}
     for spoken in evidence.conversations:
-        for token in _tokens(spoken):
-            if isinstance(token.ntlm, NtlmToken) and token.ntlm.message == _CHALLENGE and token.ntlm.stamp:
+        for step in spoken.steps:
+            token = None if step.token is None else step.token.ntlm
+            if isinstance(token, NtlmToken) and token.message == _CHALLENGE and token.stamp:
                 own = evidence.connections[spoken.connection]
-                carried = found.setdefault(token.ntlm.stamp, _Carried([], set(), set()))
+                carried = found.get(token.stamp)
+                if carried is None:
+                    carried = found[token.stamp] = _Carried([], set(), set())
                 carried.conversations.append(spoken)
                 carried.connections.add(own.id)
                 carried.ends.add((own.client.host, own.server))
@@ -145,12 +148,13 @@ def _tokens(spoken: Conversation) -> list[Token]:
 
 def _logon(evidence: Evidence, identity: str, spoken: Conversation, onward: Sequence[Conversation], challenges: Mapping[bytes, _Carried]) -> Logon:
     reason, code, certainty = _reason(evidence, spoken, onward, challenges)
-    named = next((one for one in (spoken, *onward) if one.client.user), spoken)
-    steps = [key for one in (spoken, *onward) for step in one.steps for key in step.packets[:1]]
+    carried = (spoken, *onward)
+    named = spoken if spoken.client.user or not onward else next((one for one in onward if one.client.user), spoken)
+    steps = {step.packets[0] for one in carried for step in one.steps if step.packets}
     return Logon(
         id=identity,
         client_connection=spoken.connection,
-        server_connections=tuple(dict.fromkeys(one.connection for one in onward)),
+        server_connections=tuple(dict.fromkeys([one.connection for one in onward])) if onward else (),
         audience=spoken.audience,
         scheme=spoken.scheme,
         mechanism=spoken.mechanism,
@@ -164,11 +168,13 @@ def _logon(evidence: Evidence, identity: str, spoken: Conversation, onward: Sequ
         first_ns=spoken.first_ns,
         last_ns=spoken.last_ns,
         certainty=certainty,
-        conversations=(spoken.id, *(one.id for one in onward)),
-        exchanges=tuple(dict.fromkeys(exchange for one in (spoken, *onward) for exchange in one.exchanges)),
-        packets=tuple(sorted(dict.fromkeys(steps)))[:_PACKETS],
-        spn=next((one.spn for one in (spoken, *onward) if one.spn), None) or spoken.target_name,
-        verifies=next((one.verifies for one in (spoken, *onward) if one.verifies is not None), None),
+        conversations=tuple([one.id for one in carried]) if onward else (spoken.id,),
+        exchanges=tuple(dict.fromkeys([exchange for one in carried for exchange in one.exchanges]))
+        if onward or len(spoken.exchanges) > 1
+        else spoken.exchanges,
+        packets=tuple(sorted(steps))[:_PACKETS],
+        spn=spoken.spn or (next((one.spn for one in onward if one.spn), None) if onward else None) or spoken.target_name,
+        verifies=spoken.verifies if not onward else next((one.verifies for one in carried if one.verifies is not None), None),
     )
 
 

@@ -7,16 +7,19 @@ response that the far one lacks, or of the far request that the near one lacks.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 from typing import NamedTuple
 
 from analyzer.formats.gateways import is_gateway
-from analyzer.records.auth import Conversation, NtlmToken
+from analyzer.records.auth import Conversation, NtlmToken, Token
+from analyzer.records.candidates import connections
 from analyzer.records.evidence import Evidence
 from analyzer.records.halves import header, header_values, host_name, request, response
 from analyzer.records.http import Exchange
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Role
+from analyzer.records.quality import Absent
 from analyzer.records.story import Certainty, Kind, Name, Party
 from analyzer.records.transport import Connection, Endpoint
 
@@ -39,9 +42,8 @@ class Parties(NamedTuple):
 def parties(evidence: Evidence) -> Parties:
     """The parties of all WinRM connections."""
     found = _Found(evidence)
-    for connection in evidence.connections.values():
-        if connection.id in evidence.winrm:
-            found.add(connection)
+    for connection in connections(evidence):
+        found.add(connection)
     return found.named()
 
 
@@ -104,6 +106,8 @@ class _Found:
 
     def _party(self, identity: str, key: tuple[str, object], kind: Kind) -> Party:
         near, far = self.near.get(key, []), self.far.get(key, [])
+        if len(far) == 1 and not near and kind is _CLIENT[1]:
+            return self._of_one_connection(identity, far[0])
         proxy = kind is _PROXY[1]
         product, evidence_of = product_of(self.evidence, near, far) if proxy else (None, None)
         socks = proxy and any(isinstance(preface, Socks) for connection in near for preface in connection.prefaces)
@@ -118,7 +122,18 @@ class _Found:
             certainty=Certainty.PROVED if socks or self._is_proved(kind, near, far) else Certainty.INFERRED,
             near=tuple([connection.id for connection in near]),
             far=tuple([connection.id for connection in far]),
-            packets=tuple([connection.packets[0] for own in (near, far) for connection in own if connection.packets][:_NAMES]),
+            packets=tuple(islice((connection.packets[0] for connection in chain(near, far) if connection.packets), _NAMES)),
+        )
+
+    def _of_one_connection(self, identity: str, far: Connection) -> Party:
+        """A client that opened one connection, as most do where there are many."""
+        return Party(
+            identity,
+            Kind.CLIENT,
+            hosts=(far.client.host,),
+            certainty=Certainty.PROVED if far.id in self.onward else Certainty.INFERRED,
+            far=(far.id,),
+            packets=(far.packets[0],) if far.packets else (),
         )
 
     def _is_proved(self, kind: Kind, near: Iterable[Connection], far: Iterable[Connection]) -> bool:
@@ -232,23 +247,36 @@ def _upstream(evidence: Evidence, far: Iterable[Connection]) -> tuple[str | None
 def _names(evidence: Evidence, near: Iterable[Connection]) -> tuple[Name, ...]:
     """The names of a server, each with where it was read."""
     found: dict[tuple[str, str], None] = {}
+    heads: set[int] = set()  # what Python calls fields that were looked at: messages that are alike have one object of them
+    tokens: dict[int, Token] = {}
     for connection in near:
         if connection.tls is not None and connection.tls.server_name:
             found[connection.tls.server_name, "SNI"] = None
         for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT]:
-            host = header(request(exchange), "host")
+            asked = exchange.request
+            if isinstance(asked, Absent) or id(asked.headers) in heads:
+                continue
+            heads.add(id(asked.headers))
+            host = header(asked, "host")
             if host:
                 found[host_name(host), "Host"] = None
         for spoken in evidence.conversations_of.get(connection.id, ()):
-            found.update(dict.fromkeys(_named_in(spoken)))
+            found.update(_named_in(spoken, tokens))
+        if len(found) >= _NAMES:
+            break
     return tuple([Name(*one) for one in found][:_NAMES])
 
 
-def _named_in(spoken: Conversation) -> Iterator[tuple[str, str]]:
-    """What a logon calls the server."""
+def _named_in(spoken: Conversation, known: dict[int, Token]) -> dict[tuple[str, str], None]:
+    """What a logon calls the server. ``known``: tokens that were looked at, which is not done again."""
+    found: dict[tuple[str, str], None] = {}
     if spoken.spn:
-        yield spoken.spn.partition("/")[2] or spoken.spn, "SPN"
+        found[spoken.spn.partition("/")[2] or spoken.spn, "SPN"] = None
     for step in spoken.steps:
-        token = None if step.token is None else step.token.ntlm
-        if isinstance(token, NtlmToken) and token.server_dns_name:
-            yield token.server_dns_name, "NTLM"
+        token = step.token
+        if token is None or id(token) in known:
+            continue
+        known[id(token)] = token
+        if isinstance(token.ntlm, NtlmToken) and token.ntlm.server_dns_name:
+            found[token.ntlm.server_dns_name, "NTLM"] = None
+    return found

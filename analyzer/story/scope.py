@@ -16,6 +16,8 @@ _PORTS = (5985, 5986, 47001)
 
 def scope(evidence: Evidence) -> Evidence:
     """The evidence without twins and without exchanges that are not WinRM's."""
+    if _is_of_all(evidence):
+        return evidence
     wanted = frozenset(identity for identity in evidence.winrm if evidence.connections[identity].twin_of is None)
     kept = _exchanges(evidence, wanted)
     kept |= _repeated(evidence, kept)
@@ -39,6 +41,18 @@ def scope(evidence: Evidence) -> Evidence:
         unanswered=tuple(one for one in evidence.unanswered if one.exchange is None or one.exchange in kept),
         routes=tuple(route for route in evidence.routes if route.client_connection in wanted),
     )
+
+
+def _is_of_all(evidence: Evidence) -> bool:
+    """Everything that was read is WinRM's, and was seen once, as in most captures."""
+    for identity, connection in evidence.connections.items():
+        own = evidence.exchanges_of.get(identity)
+        if identity not in evidence.winrm:
+            if own:
+                return False
+        elif connection.twin_of is not None or not (_is_guarded(evidence, identity) or all(one.id in evidence.winrm_exchanges for one in own or ())):
+            return False
+    return True
 
 
 def _is_about(spoken: Conversation, kept: AbstractSet[str]) -> bool:

@@ -55,7 +55,7 @@ class _Asking(NamedTuple):
 
 def kdc_parties(evidence: Evidence, before: int) -> Iterator[Party]:
     """The KDCs that answered clients of WinRM connections. ``before``: how many parties come first."""
-    clients = {evidence.connections[identity].client.host for identity in evidence.winrm}
+    clients = {evidence.connections[identity].client.host for identity in evidence.winrm} if evidence.kdc else set()
     found: dict[str, list[KdcMessage]] = defaultdict(list)
     for message in evidence.kdc:
         if not message.kind.asks and message.client_host in clients:

@@ -3,7 +3,8 @@ cimport cython
 
 ctypedef long long i64
 
-cdef i64 _FIN, _SYN, _RST, _ACK, _HALF, _MASK, _ITEM, _NEAR, _WINDOW, _AGAIN, _BACK
+cdef i64 _FIN, _SYN, _RST, _ACK, _HALF, _MASK, _NEAR, _WINDOW, _AGAIN, _BACK
+cdef object _ZERO
 
 @cython.locals(directions=i64[::1], seqs=i64[::1], acks=i64[::1], sizes=i64[::1], side=i64, begun=bint, seq=i64, ack=i64, size=i64, moved=i64, i=Py_ssize_t, step=i64, again=list)
 cpdef bint no_copies(object rows, i64 window_ns) except -1

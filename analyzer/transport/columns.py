@@ -10,7 +10,7 @@ from analyzer.records.capture import Segments
 
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _HALF, _MASK = 1 << 31, (1 << 32) - 1
-_ITEM = 8
+_ZERO = array("q", (0,))
 _NEAR = 1 << 20
 """As in `analyzer.transport.strays`."""
 _WINDOW = 1 << 24
@@ -102,7 +102,7 @@ def long_steps(column: Ints, kept: Ints, least: int) -> list[int]:
 
 def taken(column: Ints, kept: Ints) -> Ints:
     """The column of the rows ``kept``."""
-    made = array("q", bytes(_ITEM * len(kept)))
+    made = _ZERO * len(kept)
     to = made
     for i in range(len(kept)):
         to[i] = column[kept[i]]
@@ -132,7 +132,7 @@ def hops(rows: Segments) -> tuple[list[int], list[int]]:
 def of_side(rows: Segments, kept: Ints, side: int) -> Ints:
     """The rows of ``kept`` that one side sent, resets left out."""
     directions, flags = rows.direction, rows.flags
-    made = array("q", bytes(_ITEM * len(kept)))
+    made = _ZERO * len(kept)
     to, count = made, 0
     for i in range(len(kept)):
         k = kept[i]
@@ -148,7 +148,7 @@ def in_order(rows: Segments, own: Ints, base: int, window: int) -> tuple[int, In
     How many of them these are; the rows of those that brought bytes, and where in the stream each begins; where the last ends; where a FIN stood, or -1.
     """
     seqs, flags, sizes, wire_sizes = rows.seq, rows.flags, rows.size, rows.wire_size
-    which, places = array("q", bytes(_ITEM * len(own))), array("q", bytes(_ITEM * len(own)))
+    which, places = _ZERO * len(own), _ZERO * len(own)
     to_rows, to_places = which, places
     count, furthest, fin_at, done = 0, 0, -1, 0
     for i in range(len(own)):
@@ -171,7 +171,7 @@ def in_order(rows: Segments, own: Ints, base: int, window: int) -> tuple[int, In
 
 def positions(acks: Ints, base: int) -> Ints:
     """Acknowledgement numbers as offsets of the peer's stream, unwrapped against each other; -1 where unknown."""
-    made = array("q", bytes(_ITEM * len(acks)))
+    made = _ZERO * len(acks)
     to, position = made, 0
     for i in range(len(acks)):
         at = -1

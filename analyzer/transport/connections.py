@@ -15,10 +15,10 @@ from analyzer.records.arrays import Ints
 from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
-from analyzer.records.transport import Closing, Connection, End, Endpoint, Side, Stream
+from analyzer.records.transport import Closing, Connection, End, Endpoint, Side, Stream, Unacked
 from analyzer.settings import Limits, Spent, never
 from analyzer.transport.columns import flagged, no_copies, of_side, span_of, taken
-from analyzer.transport.plain import Plain, plain
+from analyzer.transport.plain import Plain, Way, plain
 from analyzer.transport.reassembly import Assembly, Receiver, assemble, finished, first_base, straight
 from analyzer.transport.rows import CLOSE_NS, distinct
 from analyzer.transport.silence import TTLS, fits, pauses, same_ttls, ttls, unacked, went_on, zero_windows
@@ -42,7 +42,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     if over():
         raise SpentError
     found = plain(rows, pause_ns)
-    if found is not None and no_copies(rows, max(window_ns, CLOSE_NS)):
+    if found is not None and (found.onward or no_copies(rows, max(window_ns, CLOSE_NS))):
         return _plain(identity, flow, rows, _protocol(flows), found), ()
     seen, copies = distinct(rows, window_ns, fetch)
     strays = out_of_place(rows, seen)
@@ -113,8 +113,8 @@ def _plain(identity: str, flow: Flow, rows: Segments, protocol: str, found: Plai
         found.first_ns,
         found.last_ns,
         rows.key[:],
-        _straight(rows, found, 0),
-        _straight(rows, found, 1),
+        _straight(rows, ways[0]),
+        _straight(rows, ways[1]),
         End.FIN if closings else End.OPEN,
         closings[0].side if closings else None,
         closings,
@@ -126,13 +126,13 @@ def _plain(identity: str, flow: Flow, rows: Segments, protocol: str, found: Plai
     )
 
 
-def _straight(rows: Segments, found: Plain, side: int) -> Stream:
-    way = found.ways[side]
-    if not 0 <= way.acked < way.end:
+def _straight(rows: Segments, way: Way) -> Stream:
+    k = way.waits
+    if k < 0:
         return straight(way)
-    every = array("q", range(len(rows.key)))
-    own, other = of_side(rows, every, side), of_side(rows, every, 1 - side)
-    return straight(way, unacked(way.acked, found.bases[side], way.end, rows, own, other))
+    ts_ns, packet = rows.ts_ns[k], rows.key[k]
+    last = rows.key[way.heard_at] if way.heard else None
+    return straight(way, Unacked(way.acked, way.end - way.acked, rows.wire_size[k], 1, (packet,), ts_ns, ts_ns, way.passed, way.heard, last))
 
 
 def _protocol(flows: Sequence[Flow]) -> str:

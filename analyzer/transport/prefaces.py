@@ -15,6 +15,11 @@ _START = 8
 _WINDOW = 64
 
 
+def begins_in_http(near: Reader, far: Reader) -> bool:
+    """Nothing stands before HTTP/1: the client begins with a request, the server with an answer. ``near``, ``far``: at the beginning of both directions."""
+    return near.peek(_WINDOW).partition(b" ")[0] in _METHODS and far.peek(_WINDOW).startswith(b"HTTP/1.")
+
+
 def unprefaced(connection: Connection, fetch: Fetch, limits: Limits, readers: tuple[Reader, Reader] | None = None) -> Connection:
     """The connection behind its prefaces, which it names, with the protocol that begins there; as it is when there are
     none. ``readers``: at the beginning of both directions."""

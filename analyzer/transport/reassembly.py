@@ -296,23 +296,21 @@ def _extents(assembly: Assembly, rows: Segments, peer_base: int) -> Extents:
 
 def straight(way: Way, unacked: Unacked | None = None) -> Stream:
     """The `Stream` of a direction in which nothing is odd."""
-    made = _shared if len(way.stream_at) <= _FEW else _column
-    columns = made(way.stream_at), made(way.size), made(way.source), _column(way.file_at), _column(way.packet), _column(way.ts_ns), made(way.acked_by)
-    return Stream(Extents(*columns), (), way.end, acked=min(way.acked, way.end), unacked=unacked)
+    file_at, packet, ts_ns = array("q", way.file_at), array("q", way.packet), array("q", way.ts_ns)
+    if len(way.stream_at) <= _FEW:
+        stream_at, size, source, acked = [_shorts.get(key) or _shared(key) for key in map(tuple, (way.stream_at, way.size, way.source, way.acked_by))]
+    else:
+        stream_at, size, source, acked = array("q", way.stream_at), array("q", way.size), array("q", way.source), array("q", way.acked_by)
+    return Stream(Extents(stream_at, size, source, file_at, packet, ts_ns, acked), (), way.end, acked=min(way.acked, way.end), unacked=unacked)
 
 
-def _column(numbers: list[int]) -> Ints:
-    return array("q", numbers)
-
-
-def _shared(numbers: list[int]) -> Ints:
+def _shared(key: tuple[int, ...]) -> Ints:
     """A column with these numbers, which may be another stream's as well."""
-    key = tuple(numbers)
     known = _shorts.get(key)
     if known is None:
         if len(_shorts) >= _COLUMNS:
             _shorts.clear()
-        _shorts[key] = known = _same(array("q", numbers))
+        _shorts[key] = known = _same(array("q", key))
     return known
 
 

@@ -40,14 +40,18 @@ def untangled(flows: Sequence[Flow]) -> Untangled:
     """``flows`` in order of captures, then first packets; most are given back as they are."""
     out: list[Flow | None] = list(flows)
     strays: dict[int, tuple[int, ...]] = {}
-    latest: dict[tuple[int, frozenset[tuple[str, int]]], int] = {}
+    latest: dict[tuple[int, tuple[str, int], tuple[str, int]], int] = {}
     reused: set[int] = set()
     for index, flow in enumerate(flows):
-        ends = (flow.point, frozenset(zip(flow.hosts, flow.ports, strict=True)))
+        one, other = zip(flow.hosts, flow.ports, strict=True)
+        ends = (flow.point, one, other) if one <= other else (flow.point, other, one)
         before = latest.get(ends)
-        known = None if before is None else out[before]
+        if before is None:  # as of nearly all
+            latest[ends] = index
+            continue
+        known = out[before]
         alone = _alone(flow)
-        if before is None or known is None or not alone or not _goes_on(known, flow, alone):
+        if known is None or not alone or not _goes_on(known, flow, alone):
             latest[ends] = index
             if known is not None and _is_active(known, flow):
                 reused.add(index)

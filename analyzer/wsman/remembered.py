@@ -21,7 +21,7 @@ from analyzer.settings import Limits
 from analyzer.wsman import shapes
 from analyzer.wsman.properties import TELLING
 from analyzer.wsman.saying import looked_at
-from analyzer.wsman.shapes import ADDRESS, ARGUMENT, COMMAND, CREATION, ID_AT, STREAM, TEXT_AT, Fill, Form, apart, fit, same
+from analyzer.wsman.shapes import ADDRESS, ARGUMENT, COMMAND, CREATION, ID_AT, STREAM, TEXT_AT, Fill, Form, Forms, apart, fit, same
 from analyzer.wsman.winrs import OPERATIONS, in_base64, is_packed
 
 _Cut: TypeAlias = tuple[bytes, list[str], list[bytes]]
@@ -69,12 +69,17 @@ class _ChangedError(Exception):
 
 def _form(record: Struct, kinds: Sequence[int], last: int = -1) -> Form:
     """What makes records like this one."""
-    fields, fills = _record(record, kinds)
+    return _filled(type(record), *_record(record, kinds), last)
+
+
+def _filled(kind: type | None, fields: Sequence[object], fills: list[tuple[int, Fill]], last: int = -1) -> Form:
+    """What makes the record, or the tuple (None), with these fields; ``fills``: of those that have values in them."""
     ids = [(at, fill.number) for at, fill in fills if isinstance(fill, _IdAlone) and not fill.upper]
     upper = [(at, fill.number) for at, fill in fills if isinstance(fill, _IdAlone) and fill.upper]
     texts = [(at, fill.number) for at, fill in fills if isinstance(fill, _TextAlone)]
-    others = [(at, fill) for at, fill in fills if not isinstance(fill, (_IdAlone, _TextAlone))]
-    return Form(type(record), fields, (ids, upper, texts), others, last)
+    around = [(at, fill.number, fill.before, fill.after) for at, fill in fills if isinstance(fill, _IdWithin)]
+    others = [(at, fill) for at, fill in fills if not isinstance(fill, (_IdAlone, _IdWithin, _TextAlone))]
+    return Form(kind, fields, (ids, upper, texts, around), others, last)
 
 
 class _IdAlone(Struct, frozen=True):
@@ -85,6 +90,17 @@ class _IdAlone(Struct, frozen=True):
 
     def __call__(self, ids: Sequence[str], _texts: Sequence[str | bytes]) -> str:
         return same(ids[self.number].upper() if self.upper else ids[self.number])
+
+
+class _IdWithin(Struct, frozen=True):
+    """What makes a value that is an identifier between two texts."""
+
+    number: int
+    before: str
+    after: str
+
+    def __call__(self, ids: Sequence[str], _texts: Sequence[str | bytes]) -> str:
+        return same(f"{self.before}{ids[self.number]}{self.after}")
 
 
 class _TextAlone(Struct, frozen=True):
@@ -103,24 +119,16 @@ class Shape:
         self.pieces, self.places = apart(shape)
         self.short = short
         self.kinds = kinds
-        self.message = _form(told.message, kinds, _DIGEST)
-        self.said = told.said
         own = Said() if told.said is None else told.said
-        self.operation = None if own.operation is None else _form(own.operation, kinds)
-        self.cim = None if own.cim is None else _form(own.cim, kinds)
+        operation, cim = (None if one is None else _form(one, kinds) for one in (own.operation, own.cim))
+        self.forms = Forms(_form(told.message, kinds, _DIGEST), operation, cim, told.said)
 
     def told(self, own: Own, digest: bytes | None, place: Place, ids: list[str], texts: Sequence[bytes]) -> Told | None:
         """What the message of which ``own`` and ``digest`` are says with these values; None where they have to be looked at."""
         values = _values(self.kinds, texts) if texts else _NO_VALUES
         if values is None:
             return None
-        said = self.said
-        if self.operation is not None or self.cim is not None:
-            about = own[0], own[1], own[2], place[0], place[1]
-            operation = None if self.operation is None else self.operation.made(about, None, ids, values)
-            cim = None if self.cim is None else self.cim.made(about, None, ids, values)
-            said = Said(operation, False, cim)  # noqa: FBT003  by position, as all of these
-        return self.message.made(own, digest, ids, values), said
+        return self.forms.made(own, digest, place, ids, values)
 
 
 class Shapes:
@@ -265,19 +273,11 @@ def _fill(value: object, kinds: Sequence[int]) -> Fill | None:
     if isinstance(value, bytes):
         return _of_bytes(value, kinds)
     if isinstance(value, tuple):
-        fills = [_fill(one, kinds) for one in value]
-        if not any(fills):
-            return None
-        parts = list(zip(value, fills, strict=True))
-        return lambda ids, texts: tuple([one if fill is None else fill(ids, texts) for one, fill in parts])
+        inside = [(at, fill) for at, one in enumerate(value) if (fill := _fill(one, kinds)) is not None]
+        return _filled(None, value, inside) if inside else None
     if isinstance(value, Struct):
         fields, inside = _record(value, kinds)
-        if not inside:
-            return None
-        made = dict(zip(value.__struct_fields__, fields, strict=True))
-        names = [(value.__struct_fields__[at], fill) for at, fill in inside]
-        kind = type(value)
-        return lambda ids, texts: kind(**{**made, **{name: fill(ids, texts) for name, fill in names}})
+        return _filled(type(value), fields, inside) if inside else None
     return None
 
 
@@ -304,8 +304,7 @@ def _of_text(value: str, kinds: Sequence[int]) -> Fill | None:
     if len(marks) == 1 and marks[0][1] != "lower" and not parts[0] and not after:
         return _IdAlone(marks[0][0], marks[0][1] == "upper")
     if len(marks) == 1 and not marks[0][1]:
-        (number, _), before = marks[0], parts[0]
-        return lambda ids, _texts: same(f"{before}{ids[number]}{after}")
+        return _IdWithin(marks[0][0], parts[0], after)
     pieces = list(zip(parts, marks, strict=True))
     return lambda ids, _texts: "".join([f"{before}{_cased(ids[number], case)}" for before, (number, case) in pieces]) + after
 

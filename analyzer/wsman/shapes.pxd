@@ -30,8 +30,17 @@ cpdef str same(str text)
 @cython.final
 cdef class Form:
     cdef object kind
-    cdef list fields, ids, upper, texts, others
+    cdef list fields, ids, upper, texts, around, others
     cdef i64 last
 
-    @cython.locals(fields=list, i=i64, at=i64, number=i64)
+    @cython.locals(fields=list, i=i64, at=i64, number=i64, before=str, after=str, form=Form)
     cpdef object made(self, tuple own, object last, list ids, object texts)
+
+
+@cython.final
+cdef class Forms:
+    cdef Form message, operation, cim
+    cdef object said
+
+    @cython.locals(about=tuple)
+    cpdef tuple made(self, tuple own, object digest, tuple place, list ids, object texts)

@@ -12,9 +12,11 @@ has the types. Bounds checks are on.
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from analyzer.records.wsman import Said
+
 Fill: TypeAlias = Callable[[Sequence[str], Sequence[str | bytes]], Any]
 """Makes a value of identifiers and texts."""
-Places: TypeAlias = tuple[list[tuple[int, int]], list[tuple[int, int]], list[tuple[int, int]]]
+Places: TypeAlias = tuple[list[tuple[int, int]], list[tuple[int, int]], list[tuple[int, int]], list[tuple[int, int, str, str]]]
 COMMAND, ARGUMENT, STREAM, CREATION, ADDRESS = range(5)
 """Texts: of Command, Arguments, Stream, creationXml, To."""
 _KINDS = {b"Command": COMMAND, b"Arguments": ARGUMENT, b"Stream": STREAM, b"creationXml": CREATION, b"To": ADDRESS}
@@ -157,18 +159,18 @@ def same(text: str) -> str:
 
 
 class Form:
-    """Makes records that differ by identifiers and texts. ``kind``: the record's type; ``fields``: the values of all its fields; ``places``: those that are an
-    identifier as it stands, or one in upper case, or a text, each with the number of that; ``others``: those that are made of such, each with what makes it;
-    ``last``: the field that is each record's own, besides its first ones; -1 where there is none."""
+    """Makes records that differ by identifiers and texts. ``kind``: the record's type, None for a tuple; ``fields``: the values of all its fields; ``places``:
+    those that are an identifier as it stands, or one in upper case, or a text, or an identifier between two texts, each with the number of that; ``others``:
+    those that are made of such, each with what makes it; ``last``: the field that is each record's own, besides its first ones; -1 where there is none."""
 
-    def __init__(self, kind: type, fields: Sequence[object], places: Places, others: list[tuple[int, Fill]], last: int) -> None:
+    def __init__(self, kind: type | None, fields: Sequence[object], places: Places, others: list[tuple[int, Fill]], last: int) -> None:
         self.kind = kind
         self.fields = list(fields)
-        self.ids, self.upper, self.texts = places
+        self.ids, self.upper, self.texts, self.around = places
         self.others = others
         self.last = last
 
-    def made(self, own: tuple[object, ...], last: object, ids: list[str], texts: Sequence[str | bytes]) -> Any:  # noqa: ANN401  of whichever kind
+    def made(self, own: tuple[object, ...], last: object, ids: Sequence[str], texts: Sequence[str | bytes]) -> Any:  # noqa: ANN401  of whichever kind
         """The record whose first fields are ``own``."""
         fields = self.fields.copy()
         for i in range(len(own)):
@@ -179,11 +181,43 @@ class Form:
             fields[at] = same(ids[number].upper())
         for at, number in self.texts:
             fields[at] = texts[number]
+        for at, number, before, after in self.around:
+            fields[at] = same(before + ids[number] + after)
         for at, fill in self.others:
-            fields[at] = fill(ids, texts)
+            if isinstance(fill, Form):
+                form = fill
+                fields[at] = form.made((), None, ids, texts)
+            else:
+                fields[at] = fill(ids, texts)
         if self.last >= 0:
             fields[self.last] = last
-        return self.kind(*fields)
+        return tuple(fields) if self.kind is None else self.kind(*fields)
+
+    def __call__(self, ids: Sequence[str], texts: Sequence[str | bytes]) -> Any:  # noqa: ANN401  of whichever kind
+        """The same of a record, or a tuple, that is a field of another one."""
+        return self.made((), None, ids, texts)
+
+
+class Forms:
+    """What makes all that envelopes of one shape say: their message; what they say of an operation and of a CIM class, where they do; else what each says."""
+
+    def __init__(self, message: Form, operation: Form | None, cim: Form | None, said: Said | None) -> None:
+        self.message = message
+        self.operation = operation
+        self.cim = cim
+        self.said = said
+
+    def made(
+        self, own: tuple[Any, ...], digest: bytes | None, place: tuple[int, tuple[int, ...]], ids: list[str], texts: Sequence[str | bytes]
+    ) -> tuple[Any, Said | None]:
+        """Both of the message that ``own`` is known of, with this ``digest``, first seen at ``place``."""
+        said = self.said
+        if self.operation is not None or self.cim is not None:
+            about = own[0], own[1], own[2], place[0], place[1]
+            operation = None if self.operation is None else self.operation.made(about, None, ids, texts)
+            cim = None if self.cim is None else self.cim.made(about, None, ids, texts)
+            said = Said(operation, False, cim)  # noqa: FBT003  by position, as all of these
+        return self.message.made(own, digest, ids, texts), said
 
 
 def _kind(data: bytes, begin: int, end: int) -> int:

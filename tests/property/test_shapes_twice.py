@@ -256,19 +256,30 @@ def test_both_forms_fill_alike() -> None:
     dice = random.Random(7)
     width = len(Message.__struct_fields__)
     for _ in range(400):
-        places: tuple[list[tuple[int, int]], ...] = ([], [], [])
+        places: shapes.Places = ([], [], [], [])
+        within: list[int] = []
         others: list[tuple[int, shapes.Fill]] = []
         for at in dice.sample(range(6, width), dice.randrange(8)):
-            which = dice.randrange(4)
+            which = dice.randrange(6)
             if which < 3:
-                places[which].append((at, dice.randrange(3)))
+                places[:3][which].append((at, dice.randrange(3)))
+            elif which == 3:
+                places[3].append((at, dice.randrange(3), "uuid:", dice.choice(("", "/"))))
+            elif which == 4:
+                within.append(at)
             else:
                 others.append((at, _both))
         last = dice.choice((-1, Message.__struct_fields__.index("text_digest")))
         first = "c1.x1.q", "c1.x1", True, Protection.CLEAR, 7, None
         ids, texts = [f"aB-{dice.randrange(900)}" for _ in range(3)], [dice.choice(("dir", b"QQ==")) for _ in range(3)]
-        made = [one.Form(Message, range(width), places, others, last).made(first, b"digest", ids, texts) for one in (shapes, own)]
+        made = []
+        for one in (shapes, own):
+            pair = one.Form(None, ("a", "b"), ([(0, 1)], [], [(1, 2)], []), [], -1)
+            inside = [*others, *((at, pair) for at in within)]
+            made.append(one.Form(Message, range(width), places, inside, last).made(first, b"digest", ids, texts))
         assert made[0] == made[1]
+        assert all(getattr(made[0], Message.__struct_fields__[at]) == (ids[1], texts[2]) for at in within if at != last)
+        assert all(getattr(made[0], Message.__struct_fields__[at]) == before + ids[number] + after for at, number, before, after in places[3] if at != last)
         assert made[0].id == "c1.x1.q"
         assert (made[0].text_digest == b"digest") is (last >= 0)
         assert all(getattr(made[0], Message.__struct_fields__[at]) == ids[number] for at, number in places[0] if at != last)

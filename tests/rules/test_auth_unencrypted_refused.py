@@ -84,6 +84,13 @@ def test_clear_requests_are_allowed_later() -> None:
     assert "answered 3 clear-text requests of 10.10.1.11" in finding.why
     assert "From c4.x3 on, packet " in finding.why
     assert "No clear-text request" not in finding.why
+    assert finding.title == "Server 10.20.2.20:5985 refused unencrypted requests before packet 35"
+
+
+def test_what_is_refused_to_the_end_is_told_in_the_present() -> None:
+    lan = Wire()
+    handshake(direct(lan), ntlm(), content=soap(), last=offer())
+    assert judge(lan).one(RULE).title == "Server 10.20.2.20:5985 refuses unencrypted requests"
 
 
 def test_a_wrong_password_or_two_and_then_the_right_one() -> None:

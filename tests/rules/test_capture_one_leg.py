@@ -40,6 +40,30 @@ def test_a_client_that_writes_the_field_itself_is_no_proof() -> None:
     assert all(party.certainty is not Certainty.PROVED for party in done.evidence.story.parties)
 
 
+def test_one_finding_for_a_place_whoever_asks_there() -> None:
+    lan = Wire()
+    for host, port in (("10.10.1.11", 50001), (BOB, 50002)):
+        trip(near_leg(lan, host, port), ask_sealed(0, ABSOLUTE, by=host), sealed_reply(0))
+
+    done = judge(lan)
+    finding = done.one(RULE)
+
+    assert finding.connections == ("c1", "c2")
+    assert "2 connections of 2 clients to 10.10.1.1:3128 go through a proxy." in finding.why
+    first, last = (done.evidence.connections[identity] for identity in ("c1", "c2"))
+    assert first.last_ns < last.first_ns
+    assert (finding.first_ns, finding.last_ns) == (first.first_ns, last.last_ns)
+
+
+def test_what_is_only_claimed_is_said_apart() -> None:
+    lan = Wire()
+    trip(far_leg(lan), ask_sealed(0, WSMAN).plus(("Via", "1.1 proxy")), sealed_reply(0))
+    proxied(near_leg(lan), far_leg(lan, 40002), ask_sealed(0, ABSOLUTE, by="other"), sealed_reply(0))
+    assert judge(lan).found(RULE) == []  # that host was seen to forward
+    trip(direct(lan, "10.20.2.99"), ask_sealed(0, WSMAN, by="third").plus(("Via", "1.1 nobody")), sealed_reply(0))
+    assert [finding.confidence for finding in judge(lan).found(RULE)] == [0.5]
+
+
 def test_both_legs() -> None:
     assert judge(session()).found(RULE) == []
 

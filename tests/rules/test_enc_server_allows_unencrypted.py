@@ -1,6 +1,6 @@
 from analyzer.records.finding import Severity
 from tests.build.talk_http import ABSOLUTE, offer, post, reply, soap
-from tests.build.talk_proxy import CLIENT_LEG, ask_sealed, direct, far_leg, handshake, near_leg, proxied, proxied_handshake, sealed_reply, trip
+from tests.build.talk_proxy import ALICE, BOB, CLIENT_LEG, ask_sealed, direct, far_leg, handshake, near_leg, proxied, proxied_handshake, sealed_reply, trip
 from tests.build.talk_tokens import basic, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
@@ -42,6 +42,41 @@ def test_with_the_clients_leg_alone_its_own_exchange_is_named() -> None:
     proxied_handshake(near, far, ntlm())
     proxied(near, far, post(ABSOLUTE, content=soap()), FINE)
     assert judge(lan, hosts=CLIENT_LEG).one(RULE).exchanges == ("c1.x4",)
+
+
+def test_one_finding_for_a_server_whoever_its_clients_are() -> None:
+    lan = Wire()
+    hosts = [f"10.10.1.{number}" for number in range(31, 36)]
+    for number, host in enumerate(hosts):
+        talk = direct(lan, host, 50001 + number)
+        handshake(talk, ntlm(number=number))
+        trip(talk, post(content=soap(number=number)), FINE)
+
+    finding = judge(lan).one(RULE)
+
+    assert finding.connections == ("c1", "c2", "c3", "c4", "c5")
+    assert len(finding.exchanges) == len(hosts)
+    assert "answered 5 clear-text requests with a 2xx status on 5 connections that were logged on with NTLM as LAB\\alice." in finding.why
+    assert all(f"{host} logged on as" in finding.why for host in hosts[:3])
+    assert finding.why.endswith(" 2 more clients asked in clear, too.")
+
+
+def test_behind_a_proxy_there_may_be_several_servers() -> None:
+    lan = Wire()
+    for number, host in enumerate((ALICE, BOB)):
+        near, far = near_leg(lan, host, 50001 + number), far_leg(lan, 40001 + number)
+        proxied_handshake(near, far, ntlm(number=number))
+        proxied(near, far, post(ABSOLUTE, content=soap(number=number)), FINE)
+    assert [finding.connections for finding in judge(lan, hosts=CLIENT_LEG).found(RULE)] == [("c1",), ("c2",)]
+
+
+def test_each_way_of_logging_on_is_named() -> None:
+    lan = Wire()
+    one, other = direct(lan), direct(lan, BOB, 50002)
+    handshake(one, ntlm())
+    trip(one, post(content=soap(number=1)), FINE)
+    trip(other, post("/wsman", basic(), content=soap(number=2)), FINE)
+    assert "on 2 connections that were logged on with NTLM, Basic as LAB\\alice, alice." in judge(lan).one(RULE).why
 
 
 def test_basic_in_the_request_authenticates_it() -> None:

@@ -111,12 +111,25 @@ def _refusal(evidence: Evidence, exchange: Exchange) -> Refusal | None:
     return None
 
 
+def _served_from(tell: Tell[Refusal]) -> int | None:
+    """The packet with which the first clear-text request begins that was served later."""
+    later = tell.first.fact.later
+    began = first_packet(None if later is None else request(later))
+    return began[0] if began else None
+
+
+def title(tell: Tell[Refusal]) -> str:
+    served = _served_from(tell)
+    server = server_words(tell.connection)
+    return f"Server {server} refuses unencrypted requests" if served is None else f"Server {server} refused unencrypted requests before {tell.packet(served)}"
+
+
 def why(tell: Tell[Refusal]) -> str:
     first = tell.first.fact
-    began = first_packet(None if first.later is None else request(first.later))
+    served = _served_from(tell)
     after = "No clear-text request of this client is served there."
-    if first.later is not None and began:
-        after = f"From {first.later.id} on, {tell.packet(began[0])}, such requests are served."
+    if first.later is not None and served is not None:
+        after = f"From {first.later.id} on, {tell.packet(served)}, such requests are served."
     return (
         f"{server_words(tell.connection)} answered {counted(tell.count, 'clear-text request')} of {tell.connection.client.host} with an error. "
         f"{f'{tell.first.user} had' if tell.first.user else 'The client had'} gone through {first.conversation.mechanism.shown} "
@@ -125,7 +138,7 @@ def why(tell: Tell[Refusal]) -> str:
 
 
 OPINION = Opinion(
-    title=lambda tell: f"Server {server_words(tell.connection)} refuses unencrypted requests",
+    title=title,
     name="Server refuses unencrypted requests",
     severity=Severity.MEDIUM,
     confidence=lambda tell: _SURE if any(refusal.sure for refusal in tell.facts) else _UNSURE,

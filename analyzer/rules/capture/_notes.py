@@ -44,8 +44,10 @@ def server(tell: Tell[Any]) -> str:
 
 
 def ends(tell: Tell[Any]) -> str:
-    """``10.9.1.11 to 10.9.2.30:5985``."""
-    return f"{tell.connection.client.host} to {server(tell)}"
+    """``10.9.1.11 to 10.9.2.30:5985``; of several clients their number: ``3 clients to 10.9.2.30:5985``."""
+    connections = tell.evidence.connections
+    hosts = {connections[identity].client.host for identity in tell.connections}
+    return f"{tell.connection.client.host if len(hosts) == 1 else counted(len(hosts), 'client')} to {server(tell)}"
 
 
 def first_of(tell: Tell[Any]) -> str:

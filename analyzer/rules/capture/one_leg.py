@@ -2,7 +2,8 @@
 
 Detects
     WinRM connections that are one side of a path through a proxy by their requests (absolute form, CONNECT, Via and
-    the like), without any counterpart on the other side. One finding for each client and place.
+    the like), without any counterpart on the other side. One finding for each endpoint that is asked; connections of which
+    only a field such as Via tells it have one of their own.
 Impact
     What most often goes wrong at proxies (affinity, lost headers, ended connections) shows only where both sides are
     known; those rules say nothing here.
@@ -15,12 +16,14 @@ References
     RFC 9110 sections 3.7 and 7.6.3.
 """
 
+from collections.abc import Hashable
+
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection
 from analyzer.rules.asking import claims_proxy
 from analyzer.rules.capture._notes import ends, first_of, sign, winrm
 from analyzer.rules.reading import counted, role, status
-from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, once, place
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, endpoint, once, place
 
 _DEMAND = 401
 _SIDES = {Role.CLIENT_LEG: "the client's side", Role.UPSTREAM_LEG: "the server side", Role.TUNNEL: "the client's side, a CONNECT tunnel"}
@@ -41,6 +44,12 @@ def see(evidence: Evidence) -> Signs[Connection]:
 def _is_forwarded(evidence: Evidence, connection: Connection) -> bool:
     """A request was answered by the server, as far as the status tells: a proxy's own refusals have no other side."""
     return any((code := status(exchange)) is not None and (code < 400 or code == _DEMAND) for exchange in evidence.exchanges_of.get(connection.id, ()))
+
+
+def each(evidence: Evidence, sign: Sign[Connection]) -> Hashable:
+    """One finding for each endpoint; what is only claimed is said apart."""
+    identity = sign.fact.id
+    return endpoint(evidence, sign), role(evidence, identity), claims_proxy(evidence, (identity,))
 
 
 def _side(tell: Tell[Connection]) -> str:
@@ -76,4 +85,5 @@ OPINION = Opinion(
     advice="Capture both interfaces of the proxy at once, or at the client and at the server, and give both files together. With dumpcap: -i one -i other.",
     see=see,
     why=why,
+    each=each,
 )

@@ -18,6 +18,8 @@ ENCRYPT = (
     "Set AllowUnencrypted to false on the server (winrm set winrm/config/service '@{AllowUnencrypted=\"false\"}') and let the client encrypt its messages "
     "(pywinrm: message_encryption='always'; pypsrp: encryption='always'), or use HTTPS on port 5986."
 )
+_CLIENTS = 3
+"""Clients that a sentence names."""
 _UPSTREAM = Role.UPSTREAM_LEG
 _IDENTIFY = 512
 """An Identify has some 200 bytes; an envelope with an action and its header has more than this."""
@@ -191,4 +193,7 @@ def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     if len(known) == 1:
         (who,) = known.values()
         return f" The client logged on as {who}." if who else ""
-    return "".join(f" {host or 'An unnamed client'} {f'logged on as {who}' if who else 'gave no name of its own'}." for host, who in known.items())
+    first = list(known.items())[:_CLIENTS]
+    text = "".join(f" {host or 'An unnamed client'} {f'logged on as {who}' if who else 'gave no name of its own'}." for host, who in first)
+    rest = len(known) - len(first)
+    return f"{text} {counted(rest, 'more client')} asked in clear, too." if rest else text

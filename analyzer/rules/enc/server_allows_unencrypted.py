@@ -3,7 +3,8 @@
 Detects
     A request with a readable SOAP envelope on a connection that is not TLS, with a logon (by a handshake on that connection, or by credentials in the request),
     answered with a 2xx status. It is looked at on the side nearest to the server. An Identify with a logon counts, too, and is low when there is nothing else:
-    the server takes unencrypted requests, but this one held nothing to protect.
+    the server takes unencrypted requests, but this one held nothing to protect. One finding for each server, however many clients it has: it is the server's
+    setting. Where only the client's side of a proxy was captured, one for each client, since several servers may be behind the proxy.
 Impact
     A server that can be reached through a proxy must enforce encryption: it is the only thing that keeps a stranger's request on another client's connection
     from being served.
@@ -18,7 +19,7 @@ References
     sends an access denied message to the unauthenticated client."
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 
 from analyzer.records.candidates import asked_in, asked_with
 from analyzer.records.http import Exchange
@@ -27,7 +28,7 @@ from analyzer.rules import microsoft
 from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.enc._clear import Run, exchanges_of, exposed, runs, whose
 from analyzer.rules.reading import authenticated, counted, is_clear, listed, logged_on, message, name, request, status, succeeded, who
-from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, once
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, endpoint, once, place
 
 
 def see(evidence: Evidence) -> Signs[Run]:
@@ -43,6 +44,11 @@ def _served(evidence: Evidence) -> Iterator[tuple[Exchange, str | None]]:
             spoken = authenticated(evidence, exchange)
             if spoken is not None:
                 yield exchange, who(spoken)
+
+
+def each(evidence: Evidence, sign: Sign[Run]) -> Hashable:
+    """One finding for each server; at a proxy, for each client."""
+    return place(evidence, sign) if is_proxied(evidence, sign.connections[0]) else endpoint(evidence, sign)
 
 
 @once
@@ -65,15 +71,22 @@ def title(tell: Tell[Run]) -> str:
 def why(tell: Tell[Run]) -> str:
     evidence, exchanges = tell.evidence, exchanges_of(tell)
     first = exchanges[0]
-    spoken = authenticated(evidence, first)
     names = listed([one.operation if isinstance(one.operation, str) else "an envelope without an action" for one in _asked(tell)])
-    mechanism = spoken.mechanism.shown if spoken else "a logon"
+    several = len(tell.connections) > 1
     text = (
-        f"{server_words(tell.connection)} answered {counted(len(exchanges), 'clear-text request')} with a 2xx status on a connection that was logged on with "
-        f"{mechanism}{f' as {listed(tell.users)}' if tell.users else ''}. The requests: {names}. The first is {first.id} on {name(tell.connection)}, "
+        f"{server_words(tell.connection)} answered {counted(len(exchanges), 'clear-text request')} with a 2xx status on "
+        f"{f'{len(tell.connections):,} connections that were' if several else 'a connection that was'} logged on with {_mechanisms(evidence, exchanges)}"
+        f"{f' as {listed(tell.users)}' if tell.users else ''}. The requests: {names}. The first is {first.id} on {name(tell.connection)}, "
         f"{tell.packet(tell.first.packets[0])}, status {status(first)}.{whose(evidence, exchanges)}"
     )
     return f"{text} Identify holds nothing to protect." if _only_identify(tell) else text
+
+
+def _mechanisms(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
+    """What the connections were logged on with, as the first of these exchanges on each shows it."""
+    of_each = {one.connection: one for one in reversed(exchanges)}  # the first on each connection
+    found = [authenticated(evidence, of_each[identity]) for identity in dict.fromkeys([one.connection for one in exchanges])]
+    return listed([spoken.mechanism.shown for spoken in found if spoken is not None]) or "a logon"
 
 
 OPINION = Opinion(
@@ -87,5 +100,6 @@ OPINION = Opinion(
     advice="Set AllowUnencrypted to false on the server: winrm set winrm/config/service '@{AllowUnencrypted=\"false\"}'.",
     see=see,
     why=why,
+    each=each,
     fails=("encryption_enforced",),
 )

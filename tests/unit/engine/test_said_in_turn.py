@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from analyzer import Case, analyze
-from analyzer.engine import bodies, clear, opening
+from analyzer.engine import bodies, clear, missing, opening
 from analyzer.formats import forms
 from analyzer.records.result import Result
 from analyzer.records.wsman import Operation
@@ -47,10 +47,10 @@ def _captures(folder: Path) -> Iterator[Path]:
         yield _damaged(folder / f"{number}.pcap", number)
 
 
-@pytest.mark.parametrize("short", ["of shapes", "of connections", "of copies"])
+@pytest.mark.parametrize("short", ["of shapes", "of groups", "of connections", "of what is lost", "of copies"])
 def test_the_short_way_and_the_general_one_say_the_same(short: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = list(_captures(tmp_path))
-    taken = {"of shapes": 0, "of connections": 0, "of copies": 0}
+    taken = dict.fromkeys(("of shapes", "of groups", "of connections", "of what is lost", "of copies"), 0)
 
     def counted(name: str, way: object) -> object:
         def count(*arguments: object, **named: object) -> object:
@@ -60,8 +60,16 @@ def test_the_short_way_and_the_general_one_say_the_same(short: str, tmp_path: Pa
 
         return count
 
-    places = {"of shapes": (bodies, "described_at_once", None), "of connections": (opening, "all_told", False), "of copies": (copies, "_are_apart", False)}
+    places = {
+        "of shapes": (bodies, "described_at_once", None),
+        "of groups": (opening, "said_at_once", None),
+        "of connections": (opening, "all_told", False),
+        "of what is lost": (missing, "_lacks_nothing", False),
+        "of copies": (copies, "_are_apart", False),
+    }
     module, function, never = places[short]
+    if short == "of connections":  # a group as a whole goes before
+        monkeypatch.setattr(opening, "said_at_once", lambda *_: None)
     with monkeypatch.context() as patch:
         patch.setattr(module, function, counted(short, getattr(module, function)))
         told = [_told(analyze(path)) for path in paths]
@@ -86,6 +94,7 @@ def test_the_operations_of_each_exchange_are_those_of_the_general_way(tmp_path: 
         analyze(path)
     short, found = found, []
     monkeypatch.setattr(opening, "all_told", lambda *_: False)
+    monkeypatch.setattr(opening, "said_at_once", lambda *_: None)
     for path in paths:
         analyze(path)
     assert short == found

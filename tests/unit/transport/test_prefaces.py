@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.formats.prefaces import preface
+from analyzer.formats.reader import Reader
 from analyzer.records.http import Request
 from analyzer.records.ids import key_number
 from analyzer.records.prefaces import ProxyHeader, Socks
 from analyzer.records.proxy import Role
 from analyzer.settings import Limits
-from analyzer.transport.prefaces import unprefaced
+from analyzer.transport.prefaces import begins_in_http, unprefaced
 from tests.build.streams import talk as streams
 from tests.build.talk_http import offer, post
 from tests.build.talk_prefaces import NAME, SIGNATURE, header1, header2, login, reply4, request4, request5, socks5
@@ -216,3 +218,27 @@ def test_no_bytes_raise(asked: bytes, answered: bytes, start: bytes) -> None:
     made, fetch = streams([start + asked], [answered])
     found = unprefaced(made, fetch, Limits())
     assert found.to_server.size <= made.to_server.size
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "is_http"),
+    [
+        (b"POST /wsman HTTP/1.1\r\n\r\n", b"HTTP/1.1 401 \r\n\r\n", True),
+        (b"CONNECT a:5985 HTTP/1.0\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n", True),
+        (b"POST /wsman HTTP/1.1\r\n\r\n", b"", False),
+        (b"POST /wsman HTTP/1.1\r\n\r\n", b"\x15\x03\x01\0\x02\x02\x28", False),
+        (b"POST", b"HTTP/1.1 200 OK\r\n\r\n", True),
+        (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", b"HTTP/1.1 200 OK\r\n\r\n", False),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", False),
+        (SIGNATURE + b"POST ", b"HTTP/1.1 200 OK\r\n\r\n", False),
+        (b"\x05\x01\0", b"\x05\0", False),
+        (b"\x16\x03\x01", b"HTTP/1.1 400 Bad Request\r\n\r\n", False),
+    ],
+)
+def test_what_begins_in_http(asked: bytes, answered: bytes, is_http: bool) -> None:  # noqa: FBT001
+    made, fetch = streams([asked], [answered] if answered else [])
+    near, far = Reader(made.to_server, fetch), Reader(made.to_client, fetch)
+    assert begins_in_http(near, far) is is_http
+    if is_http:
+        assert preface(near, far) is None
+        assert unprefaced(made, fetch, Limits()).prefaces == ()
