@@ -37,9 +37,8 @@ from analyzer.settings import Limits, Scope
 if TYPE_CHECKING:
     from analyzer.system.pages import Pages
 
-_PAGED, _OFTEN = 1 << 16, (1 << 10) - 1
-"""Rows by which a file grows, and after so many rows what was touched of it is left."""
-_ZERO = array("q", (0,))
+_PAGED, _OFTEN, _ZERO = 1 << 16, (1 << 10) - 1, array("q", (0,))
+"""Rows by which a file grows; after so many rows what was touched of it is left; one number of a column."""
 RISES = 1 << 16
 """Times that are kept of a file's beginning."""
 

@@ -150,7 +150,8 @@ def _smaller(limits: Limits, most: int) -> str:
 
 def _take(walk: _Walk, raw: Raw) -> bool:
     """Keeps a response; True for a final one."""
-    if 100 <= int(raw.head.words[1]) < 200 and raw.head.words[1] != "101":
+    status = raw.head.words[1]  # three digits
+    if status[0] == "1" and status != "101":
         walk.interims.setdefault(len(walk.responses), []).append(raw)
         walk.hole_before_interim |= raw.resumed
         return False
@@ -226,7 +227,8 @@ def _pairs(walk: _Walk) -> list[_Pair]:
             position += 1
         else:
             pairs.append(_Pair(None, response, index))
-    pairs.extend(_Pair(request, None, -1) for request in walk.requests[position:])
+    if position < len(walk.requests):
+        pairs.extend(_Pair(request, None, -1) for request in walk.requests[position:])
     while walk.stopped and pairs and (pairs[-1].request is None or pairs[-1].response is None):
         pairs.pop()
     return pairs
@@ -260,8 +262,8 @@ def _exchanges(walk: _Walk) -> Iterator[Exchange]:
     for position in range(1, len(pairs) + 1):
         pair = asked, answered, interims_at = pairs.pop()
         identity = exchange_id(connection.id, position)
-        request = _request(walk, asked, identity)
-        response = _response(walk, answered, identity)
+        request = _NO_REQUEST if asked is None else _request(walk, asked, identity)
+        response = _NO_RESPONSE if answered is None else _response(walk, answered, identity)
         whole = asked is not None and answered is not None and not (asked.cut or asked.body.missing or answered.cut or answered.body.missing)
         quality = () if whole else _quality(walk, pair, identity, request, response)
         interims = tuple(_interims(walk, interims_at)) if walk.interims else ()
@@ -269,6 +271,10 @@ def _exchanges(walk: _Walk) -> Iterator[Exchange]:
         keys = keys or (() if isinstance(response, Absent) else response.packets)
         capture = key_capture(keys[0]) if keys else connection.capture
         yield Exchange(identity, connection.id, capture, position, request, response, interims, quality)
+
+
+_NO_REQUEST = Absent(Why.NOT_CAPTURED, "the request is not in the capture")
+_NO_RESPONSE = Absent(Why.NOT_CAPTURED, "no response was captured")
 
 
 def _quality(walk: _Walk, pair: _Pair, identity: str, request: Known[Request], response: Known[Response]) -> tuple[str, ...]:
@@ -302,9 +308,7 @@ def _issue(walk: _Walk, code: str, detail: str, identity: str, key: int | None) 
     return Issue(code, detail, identity, capture, None if key is None else key_number(key))
 
 
-def _request(walk: _Walk, raw: Raw | None, identity: str) -> Known[Request]:
-    if raw is None:
-        return Absent(Why.NOT_CAPTURED, "the request is not in the capture")
+def _request(walk: _Walk, raw: Raw, identity: str) -> Request:
     head = raw.head
     first, last, packets = walk.near.place(head.at, raw.end_at) or _nowhere(walk)
     method, target, version = head.words
@@ -323,9 +327,7 @@ def odd_target(target: str) -> Iterator[str]:
         yield "unescaped_%_in_URI"
 
 
-def _response(walk: _Walk, raw: Raw | None, identity: str) -> Known[Response]:
-    if raw is None:
-        return Absent(Why.NOT_CAPTURED, "no response was captured")
+def _response(walk: _Walk, raw: Raw, identity: str) -> Response:
     head = raw.head
     first, last, packets = walk.far.place(head.at, raw.end_at) or _nowhere(walk)
     version, status, reason = head.words

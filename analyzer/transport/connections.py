@@ -93,16 +93,20 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     return made, (*_issues(made, assemblies, copies, sorted(rows.key[k] for k in strays)), *odd)
 
 
+_CLIENT, _SERVER, _ENDED, _OPEN = Side.CLIENT, Side.SERVER, End.FIN, End.OPEN
+"""By names of their own: a member is found three times as fast as by its enumeration."""
+
+
 def _plain(identity: str, flow: Flow, rows: Segments, protocol: str, found: Plain) -> Connection:
     """The connection in whose ``rows`` nothing is odd; the client is the sender of the first. ``flow``: its first piece."""
     ways = found.ways
     hops = same_ttls(tuple(ways[0].ttls[:TTLS]), tuple(ways[1].ttls[:TTLS]))
     closings: tuple[Closing, ...] = ()
-    for way, side, own in ((ways[0], Side.CLIENT, hops[0]), (ways[1], Side.SERVER, hops[1])):
+    for way, side, own in ((ways[0], _CLIENT, hops[0]), (ways[1], _SERVER, hops[1])):
         k = way.fin
         if k >= 0:
             ttl = rows.ttl[k]
-            closing = Closing(End.FIN, side, rows.ts_ns[k], rows.key[k], way.end, way.fin_acked, ttl, rows.ident[k] >> 16, fits(ttl, own))
+            closing = Closing(_ENDED, side, rows.ts_ns[k], rows.key[k], way.end, way.fin_acked, ttl, rows.ident[k] >> 16, fits(ttl, own))
             first = not closings or (closings[0].ts_ns, closings[0].packet) <= (closing.ts_ns, closing.packet)
             closings = (*closings, closing) if first else (closing, *closings)
     return Connection(
@@ -115,7 +119,7 @@ def _plain(identity: str, flow: Flow, rows: Segments, protocol: str, found: Plai
         rows.key[:],
         _straight(rows, ways[0]),
         _straight(rows, ways[1]),
-        End.FIN if closings else End.OPEN,
+        _ENDED if closings else _OPEN,
         closings[0].side if closings else None,
         closings,
         protocol,
