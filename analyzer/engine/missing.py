@@ -245,8 +245,10 @@ def between(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Ope
     """For each hole between two requests of a connection, or behind the last, of which no exchange shows anything: an operation that says so. It is taken for
     one of the shell and command that the request before it named. Its exchange is that one's with a plus sign."""
     with_holes = {identity for identity, one in evidence.connections.items() if one.to_server.gaps}
+    if not with_holes:
+        return
     asked: dict[str, Operation] = {}
-    for operation in operations if with_holes else ():
+    for operation in operations:
         if not operation.lost:
             for identity in operation.exchanges or (operation.exchange,):
                 if connection_of(identity) not in with_holes:

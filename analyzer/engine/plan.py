@@ -308,7 +308,7 @@ def evidence(
     near, far = {hop.near: hop for hop in joined.hops}, {hop.far: hop for hop in joined.hops}
     if negotiate:
         ordered = [item._replace(conversations=tuple(with_pages(one, exchanges) for one in item.conversations)) for item in ordered]
-    spoken = tuple(conversation for item in ordered for conversation in item.conversations)
+    spoken = tuple([conversation for item in ordered for conversation in item.conversations])
     present = winrm(connections, exchanges_of, all_messages, spoken, joined.hops, routed.routes, limits)
     if negotiate:
         present = negotiated(present, exchanges_of, joined.hops, routed.routes)

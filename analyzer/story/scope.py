@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
+from analyzer.records.transport import Connection
 
 _PORTS = (5985, 5986, 47001)
 
@@ -50,7 +51,7 @@ def _is_of_all(evidence: Evidence) -> bool:
         if identity not in evidence.winrm:
             if own:
                 return False
-        elif connection.twin_of is not None or not (_is_guarded(evidence, identity) or all(one.id in evidence.winrm_exchanges for one in own or ())):
+        elif connection.twin_of is not None or not (_is_guarded(evidence, connection) or all(one.id in evidence.winrm_exchanges for one in own or ())):
             return False
     return True
 
@@ -74,17 +75,15 @@ def _exchanges(evidence: Evidence, wanted: AbstractSet[str]) -> frozenset[str]:
     kept: list[str] = []
     for identity, own in evidence.exchanges_of.items():
         if identity in wanted and own:
-            every = _is_guarded(evidence, identity)
+            every = _is_guarded(evidence, evidence.connections[identity])
             kept += [exchange.id for exchange in own if every or exchange.id in evidence.winrm_exchanges]
     return frozenset(kept)
 
 
-def _is_guarded(evidence: Evidence, connection: str) -> bool:
+def _is_guarded(evidence: Evidence, own: Connection) -> bool:
     """Every request on it matters: it goes to a WinRM port, or a WinRM logon authenticated it."""
-    own = evidence.connections[connection]
     if own.server.port in _PORTS and own.protocol != "connect":
         return True
     return any(
-        one.mechanism.lasting and any(identity in evidence.winrm_exchanges for identity in one.exchanges)
-        for one in evidence.conversations_of.get(connection, ())
+        one.mechanism.lasting and any(identity in evidence.winrm_exchanges for identity in one.exchanges) for one in evidence.conversations_of.get(own.id, ())
     )
