@@ -157,8 +157,9 @@ def main() -> int:
         PAGE.with_suffix(".svg").write_text(chart([(peer, cost.cpu) for name, peer, cost in read if name == "mixed"]), encoding="utf-8")
         NUMBERS.write_text(json.dumps({"check": ratios(traffic.captures(asked.folder / "check", 0.2), 3)}, indent=1) + "\n", encoding="utf-8")
     over = [one.case for one in largest if not one.holds]
-    print(*(f"NOT KEPT: {case}" for case in over), sep="\n", end="")
-    return 1 if over else 0
+    for case in over:
+        print(f"NOT KEPT: {case}")
+    return 1 if over or (asked.large and not largest) else 0
 
 
 if __name__ == "__main__":

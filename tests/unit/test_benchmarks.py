@@ -1,5 +1,6 @@
 """The benchmark runs, on captures of a megabyte: what it makes is what it says, and its page has every table."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import analyzer
 from analyzer.capture.scan import scan
 from analyzer.settings import Limits, Scope
-from benchmarks import bench, floor, installed, memory, page, profile, rows, traffic
+from benchmarks import bench, floor, groups, installed, memory, page, profile, rows, traffic
 from benchmarks.measure import Cost, paired
 
 
@@ -90,6 +91,17 @@ def test_commands_take_turns_and_failures_are_told() -> None:
     assert found["one"].cpu > found["other"].cpu
     with pytest.raises(RuntimeError, match="ended with 3"):
         paired({"one": [sys.executable, "-c", "raise SystemExit(3)"]}, 1)
+
+
+def test_what_is_larger_than_memory_is_told_by_process() -> None:
+    found = {"cpu": 1.0, "cpu_of_others": 2.0, "analysis": 3.0, "save": 4.0, "all_read": 5, "all_written": 6}
+    given = argparse.Namespace(clients=10, memory=512)
+    told = "\n".join(f"| {what} | {figure} |" for what, figure in groups._rows(given, 10**9, found, (500, 600, 3), (1_000_000_000, 0), 1.0))
+    asks, others, read = rows.large_told(f"| what | measured |\n|---|---|\n{told}\n", "20 GB")
+    assert (asks.case, asks.reached, asks.holds) == ("20 GB: the process that asks, at most", 500, True)
+    assert (others.case, others.reached, others.holds) == ("20 GB: the largest of 3 others", 600, False)
+    assert (read.reached, read.holds) == (1.0, True)
+    assert not list(rows.large_told("", "20 GB"))
 
 
 def test_the_page_has_every_table() -> None:
