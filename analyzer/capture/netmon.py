@@ -30,6 +30,7 @@ _PLACES = (72, 128)
 _CHAIN = 8
 _MOST = 1 << 18
 """A frame larger than this is not guessed at."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAGICS = {b"GMBU": "netmon2", b"RTSS": "netmon1"}
 _MEDIA = {1: ETHERNET, 8: RAW, 9: RAW, 10: RAW}
 _MEDIA_WLAN, _MEDIA_EVENT, _MEDIA_LINKTYPE = 6, 0xFFE0, 0xE000
@@ -98,10 +99,9 @@ def _head(data: bytearray, end: int, walk: Walk) -> _Head | None:
         walk.problems.append(("capture.cut", f"the file ends after {end} of the {HEADER_SIZE} bytes of its header", None))
         return None
     minor, major, media, year, month, _, day, hour, minute, second, ms, table, size = struct.unpack_from("<BB9HII", data, 4)
-    try:
-        start = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    except ValueError:
-        start = datetime(1970, 1, 1, tzinfo=UTC)
+    start = _started(year, month, day, hour, minute, second)
+    if start is None:
+        start = _EPOCH
         walk.problems.append(("capture.damaged-record", "the file's start is no time; times count from 1970", None))
     start_ns = int(start.timestamp()) * 1_000_000_000 + min(ms, 999) * 1_000_000
     version = (major, minor)
@@ -111,6 +111,15 @@ def _head(data: bytearray, end: int, walk: Walk) -> _Head | None:
         walk.problems.append(("capture.cut", "the table of frames is missing; frames were read one behind the other", None))
         places = tuple(_one_after_another(data, end, version))
     return _Head(version, media, start_ns, places)
+
+
+def _started(year: int, month: int, day: int, hour: int, minute: int, second: int) -> datetime | None:
+    """The time; None for what is none, and for one before 1970, when there was nothing to capture."""
+    try:
+        start = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return start if start >= _EPOCH else None
 
 
 def _one_after_another(data: bytearray, end: int, version: tuple[int, int]) -> Iterator[int]:

@@ -133,6 +133,19 @@ def test_a_file_that_ends_early(size: int) -> None:
     assert "capture.cut" in [code for code, _, _ in found.walk.problems]
 
 
+@pytest.mark.parametrize("year", [0, 1, 1601, 1969, 10_000])
+def test_a_start_before_1970_is_no_time(year: int, tmp_path: Path) -> None:
+    """Times are counted in 64 bits of nanoseconds since 1970."""
+    data = bytearray(netmon(frames(), version=(2, 0)))
+    struct.pack_into("<H", data, 8, year)
+    path = tmp_path / "early.cap"
+    path.write_bytes(data)
+    found = scan(str(path), 0, "early.cap", Limits(), Scope())
+    assert "the file's start is no time; times count from 1970" in [issue.detail for issue in found.issues]
+    assert found.capture.packets == len(frames())
+    assert [flow.segments.ts_ns[0] // 1_000_000_000 for flow in found.flows] == [0]
+
+
 def test_damage_never_raises() -> None:
     data = [event(NDIS, 1001, ndis(frames()[0].data)), event(PKTMON, 160, pktmon(frames()[0].data, 1))]
     whole = [netmon(frames(), version=version) for version in VERSIONS]
