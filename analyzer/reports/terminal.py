@@ -225,7 +225,7 @@ def _findings(result: Result, rules: Sequence[str], width: int, *, full: bool, p
     counts = Counter(row.finding.severity for row in rows)
     yield _title("FINDINGS", ", ".join(f"{counts[level]} {level.value}" for level in reversed(Severity) if counts[level]))
     for row in rows:
-        yield from _finding(row, width, full=full, products=products)
+        yield from _finding(row, _from(row.finding, result), width, full=full, products=products)
         yield BLANK
     if not rows:
         families = sorted({rule.partition(".")[0] for rule in rules})
@@ -235,13 +235,23 @@ def _findings(result: Result, rules: Sequence[str], width: int, *, full: bool, p
         yield BLANK
 
 
-def _finding(row: FindingRow, width: int, *, full: bool, products: bool) -> Iterator[Line]:
+def _from(finding: Finding, result: Result) -> str | None:
+    """Where it comes from: the first client, and how many others asked the same place."""
+    known = result.evidence.connections
+    own = [known[identity] for identity in finding.connections if identity in known]
+    hosts = {one.client.host for one in own if str(one.server) == finding.destination}
+    if finding.source not in hosts or len(hosts) == 1:
+        return finding.source
+    return f"{finding.source} and {counted(len(hosts) - 1, 'more client')}"
+
+
+def _finding(row: FindingRow, source: str | None, width: int, *, full: bool, products: bool) -> Iterator[Line]:
     finding = row.finding
     yield line("  ", Span(row.id, "bold"), "  ", Span(finding.severity.value.upper(), STYLES[finding.severity]), "  ", Span(visible(finding.title), "bold"))
     yield line(f"      rule     {visible(finding.rule)}, confidence {finding.confidence:.2f}, about {visible(finding.subject)}")
     span = seconds(finding.last_ns - finding.first_ns)
     yield line(f"      time     {on_screen(finding.first_ns)}", f", lasting {span:,.3f} s" if span else "")
-    ends = " → ".join(end for end in (finding.source, finding.destination) if end)
+    ends = " → ".join(end for end in (source, finding.destination) if end)
     who = ", ".join(part for part in (finding.user, ends) if part)
     if who:
         yield from paragraph(who, width, label="who      ", indent=6)

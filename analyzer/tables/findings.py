@@ -129,7 +129,7 @@ _COLUMNS: tuple[Column[FindingRow], ...] = (
     Column("reference", Dtype.TEXT, lambda row: row.finding.reference, "The document and the section that the rule rests on."),
     Column("attack", Dtype.TEXT, lambda row: ",".join(row.finding.attack) or None, "ATT&CK technique ids, comma-joined."),
     Column("user", Dtype.TEXT, lambda row: row.finding.user, "The user concerned, where one is known."),
-    Column("source", Dtype.TEXT, lambda row: row.finding.source, "Where it comes from."),
+    Column("source", Dtype.TEXT, lambda row: row.finding.source, "Where it comes from; of several clients the first."),
     Column("destination", Dtype.TEXT, lambda row: row.finding.destination, "Where it goes."),
     Column("evidence", Dtype.TEXT, lambda row: ",".join(row.finding.evidence) or None, "Ids of the records it rests on, comma-joined."),
     Column("capture", Dtype.TEXT, _capture, "The capture that `filter` is for."),

@@ -16,6 +16,10 @@ from analyzer.reports.terminal import finding_lines, overview
 from analyzer.tables.packets import number_set
 from tests.build import evidence as build
 from tests.build import growing
+from tests.build.talk_http import post, reply, soap
+from tests.build.talk_proxy import direct, handshake, trip
+from tests.build.talk_tokens import ntlm
+from tests.build.talks import Wire
 
 RULES = ("tcp.close-after-auth-2xx", "auth.loop", "auth.ntlmv1")
 
@@ -79,6 +83,18 @@ def test_a_finding_can_be_checked_by_hand() -> None:
         "frame.number in {10..12, 15}", "2 ms after the logon", "keep the connection open", "winrm-analyzer explain tcp.close-after-auth-2xx",
     ):  # fmt: skip
         assert piece in shown
+
+
+def test_a_finding_about_several_clients_says_how_many(tmp_path: Path) -> None:
+    lan = Wire()
+    for number in range(3):
+        talk = direct(lan, f"10.10.1.{31 + number}", 50001 + number)
+        handshake(talk, ntlm(number=number))
+        trip(talk, post(content=soap(number=number)), reply(200, content=soap("CreateResponse", 10 + number)))
+    lan.capture(tmp_path / "three.pcap")
+    shown = plain(finding_lines(analyze(tmp_path / "three.pcap").result, ("enc.server-allows-unencrypted",), 100))
+    assert "who      LAB\\alice, 10.10.1.31 and 2 more clients → 10.20.2.20:5985" in shown
+    assert "10.10.1.32 → 10.20.2.20:5985" in shown, "where there is one for each client it is named alone"
 
 
 def test_what_is_missing_is_said() -> None:
