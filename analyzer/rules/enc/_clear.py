@@ -193,6 +193,9 @@ def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     if len(known) == 1:
         (who,) = known.values()
         return f" The client logged on as {who}." if who else ""
+    if len(known) > _CLIENTS and len(set(known.values())) == 1 and all(known):
+        (only,) = set(known.values())
+        return f" All {len(known):,} clients logged on as {only}." if only else ""
     first = list(known.items())[:_CLIENTS]
     text = "".join(f" {host or 'An unnamed client'} {f'logged on as {who}' if who else 'gave no name of its own'}." for host, who in first)
     rest = len(known) - len(first)
