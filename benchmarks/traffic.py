@@ -130,11 +130,6 @@ def mixed(size: int, share: int = 100, winrm: Callable[[int], Frames] = sessions
     yield from ours
 
 
-def with_clear(size: int) -> Frames:
-    """Mixed traffic of which a fifth is WinRM in clear text."""
-    return mixed(size, 5, sessions.clear)
-
-
 def small(size: int) -> Frames:
     """Frames of 64 bytes: acknowledgements with ten bytes of something, forty in a connection, two thousand connections at a time."""
     number = 0

@@ -19,6 +19,7 @@ from analyzer.sealing.messages import read_body, read_body_holed
 from analyzer.sealing.opening import Talk
 from analyzer.settings import Limits
 from analyzer.wsman.envelope import decoded, encoding_of
+from analyzer.wsman.winrs import depends
 
 _READABLE = (Protection.CLEAR, Protection.TLS)
 _CLEAR, _TLS = _READABLE
@@ -123,7 +124,7 @@ def _tells_all(found: Said | None, room: Room | None, compressed: AbstractSet[st
     own = None if found is None else found.operation
     if own is None or not own.streams:
         return found is not None
-    return own.exchange not in compressed and own.shell_id not in compressed and (room is None or not room.full)
+    return not depends(own, compressed) and (room is None or not room.full)
 
 
 def _in_turn(talk: Talk, evidence: Evidence) -> Iterator[tuple[Message, Said | None]]:

@@ -215,13 +215,12 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         exchange = evidence.exchanges[message.exchange]
         body = exchange.request if message.from_client else exchange.response
         half = None if isinstance(body, Absent) else (body.first_ns, body.packets)
-        if isinstance(text, Said):
-            full, found = message, text
+        at_once = (message, text) if isinstance(text, Said) else _plaintext(tools, out, message, known, text, exchange)
+        if at_once is not None:
+            full, found = at_once
             if found.operation is not None and not found.by_method:
                 learnt(message.exchange, found.operation.shell_id, out.compressed)
-        elif (at_once := _plaintext(tools, out, message, known, text, exchange)) is not None:
-            full, found = at_once
-        else:
+        elif isinstance(text, str):
             seen = looked(text, tools.limits)
             full = described_text(message, text, seen, tools.limits, **known) if message.protection is Protection.SEALED else message
             status = None if isinstance(exchange.response, Absent) else exchange.response.status

@@ -15,7 +15,7 @@ from analyzer.wsman.envelope import decoded, described_text
 from analyzer.wsman.remembered import Described, Place, Shapes
 from analyzer.wsman.saying import said_in_clear
 from analyzer.wsman.structure import Seen, looked
-from analyzer.wsman.winrs import learnt
+from analyzer.wsman.winrs import depends
 
 _SHAPES = Shapes()
 """Of plaintexts; each process has its own."""
@@ -56,10 +56,10 @@ def told_by(
     status: int | None,
     limits: Limits,
     complaints: Complaints,
-    compressed: set[str],
+    compressed: AbstractSet[str],
 ) -> Told | None:
     """An encrypted message of which ``data`` is the whole plaintext, with the fields that are ``known`` already. ``compressed``: the exchanges and shells whose
-    streams are; it learns of each from the other. None where the plaintext is too long, depends on other messages, or was looked at by nobody."""
+    streams are. None where the plaintext is too long, depends on other messages, or was not looked at."""
     if len(data) > limits.envelope_bytes or len(data) > limits.opened_bytes:
         return None
     bare = Message(message.id, message.exchange, message.from_client, Protection.CLEAR, len(data), message.content_type)
@@ -72,14 +72,6 @@ def told_by(
 
     found = _SHAPES.described(bare, data, half, status, limits, read)
     said, own = found.said, found.message
-    if said is None or _depends(said, message.exchange, compressed):
+    if said is None or depends(said.operation, compressed):
         return None
-    if said.operation is not None and not said.by_method:
-        learnt(message.exchange, said.operation.shell_id, compressed)
     return Told(replace(message, **known, **dict(zip(_TOLD, _told(own), strict=True))), said, found.issues)
-
-
-def _depends(said: Said, exchange: str, compressed: AbstractSet[str]) -> bool:
-    """It has streams, and those of its exchange or shell are compressed."""
-    own = said.operation
-    return own is not None and bool(own.streams) and (exchange in compressed or own.shell_id in compressed)

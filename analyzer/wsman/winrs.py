@@ -9,6 +9,7 @@ import binascii
 import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
 from msgspec import Struct
@@ -106,6 +107,11 @@ def learnt(exchange: str, shell_id: str | None, compressed: set[str]) -> bool:
     elif shell_id in compressed:
         compressed.add(exchange)
     return shell_id in compressed or exchange in compressed
+
+
+def depends(found: Operation | None, compressed: AbstractSet[str]) -> bool:
+    """It has streams, and those of its exchange or its shell are compressed: what they hold is told by other messages, too."""
+    return found is not None and bool(found.streams) and (found.exchange in compressed or found.shell_id in compressed)
 
 
 def _by_places(text: str, places: Mapping[str, list[int]], name: str) -> _Raw:

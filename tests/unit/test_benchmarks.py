@@ -10,7 +10,7 @@ import pytest
 import analyzer
 from analyzer.capture.scan import scan
 from analyzer.settings import Limits, Scope
-from benchmarks import bench, floor, groups, installed, memory, page, profile, rows, traffic
+from benchmarks import bench, floor, groups, installed, memory, page, profile, rows, sessions, traffic
 from benchmarks.measure import Cost, paired
 
 
@@ -73,10 +73,10 @@ def test_what_sweeps_and_what_browses(made: dict[str, Path]) -> None:
 
 def test_a_ring_of_files_holds_the_same_packets(tmp_path: Path) -> None:
     size = 300_000
-    files = traffic.rotated(tmp_path / "ring", traffic.with_clear(size), 10, size)
+    files = traffic.rotated(tmp_path / "ring", traffic.mixed(size, 5, sessions.clear), 10, size)
     assert len(files) == 10
     whole = tmp_path / "whole.pcap"
-    traffic.write(whole, traffic.with_clear(size))
+    traffic.write(whole, traffic.mixed(size, 5, sessions.clear))
     assert b"".join(path.read_bytes()[24:] for path in files) == whole.read_bytes()[24:]
 
 
